@@ -1,0 +1,56 @@
+# Every target makes what it needs: a virtual environment in .venv, installed with the pins of constraints.txt.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: help train test lint types check slow hostile verify bench constraints clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
+
+# torch comes first, alone and pinned: where a build without CUDA is offered for that version, it is the one taken.
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "TeleGym needs Python 3.11 or newer")'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet $$(grep '^torch==' constraints.txt)
+	$(PIP) install --quiet --constraint constraints.txt --editable '.[train,dev]'
+	touch $@
+
+train: $(READY)  ## train the nano policy, and evaluate it before and after
+	$(BIN)/telegym train
+
+test: $(READY)  ## run the tests
+	$(BIN)/python -m pytest
+
+lint: $(READY)  ## check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY)  ## check types
+	$(BIN)/mypy
+
+check: test lint types  ## tests, lint and types
+
+slow: $(READY)  ## run the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+hostile: $(READY)  ## 100,000 hostile actions
+	$(BIN)/telegym bench hostile --count 100000
+
+verify: $(READY)  ## 10,000 native tasks: solved by the oracle, lost by every cheater
+	$(BIN)/telegym verify native --count 10000
+
+bench: $(READY)  ## calls, steps, resets and forks per second
+	$(BIN)/telegym bench
+
+constraints:  ## write constraints.txt anew from the newest versions that pyproject.toml allows
+	rm -rf build/constraints && $(PYTHON) -m venv build/constraints
+	build/constraints/bin/pip install --quiet $$(grep '^torch==' constraints.txt)
+	build/constraints/bin/pip install --quiet --editable '.[train,dev]'
+	{ grep '^#' constraints.txt; build/constraints/bin/pip freeze --exclude-editable | sed 's/+cpu$$//'; } > build/pins.txt
+	mv build/pins.txt constraints.txt
+
+clean:  ## remove the virtual environment and what was built
+	rm -rf $(VENV) build dist
