@@ -1,13 +1,16 @@
 """TeleGym: worlds, tools and tasks of telecom operations for language-model agents.
 
 A task and a seed become a world; an episode lets an agent act on it through validated tool calls; a score says what
-the trajectory is worth. Names are imported when first used, so `import telegym` costs next to nothing.
+the trajectory is worth. Names are imported when first used; what the import itself does is to tell Gymnasium the names
+of the environments.
 """
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
+
+from telegym._registration import register_all
 
 __version__ = "0.1.0"
 
@@ -79,3 +82,6 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(set(globals()) | set(_MODULES))
+
+
+register_all()

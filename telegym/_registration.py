@@ -1,0 +1,20 @@
+"""The names under which `gymnasium.make` finds TeleGym's environments; nothing of them is imported before one is made."""
+
+from __future__ import annotations
+
+from gymnasium.envs.registration import register, registry
+
+__all__ = ["GYMNASIUM_IDS", "register_all"]
+
+GYMNASIUM_IDS = {"telegym/Tau2Telecom-v0": "tau2-telecom"}
+"""Gymnasium ids, and the environments they stand for."""
+
+_ENTRY_POINT = "telegym.envs.gym:TelegymEnv"
+
+
+def register_all() -> None:
+    """Register every environment, and `telegym/Environment-v0`, which takes `environment=` as an option."""
+    known = {name: {"environment": environment_id} for name, environment_id in GYMNASIUM_IDS.items()}
+    for name, kwargs in {**known, "telegym/Environment-v0": {}}.items():
+        if name not in registry:
+            register(name, entry_point=_ENTRY_POINT, kwargs=kwargs)
