@@ -37,7 +37,7 @@ slow: $(READY)  ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
 
 hostile: $(READY)  ## 100,000 hostile actions
-	$(BIN)/telegym bench hostile --count 100000
+	$(BIN)/python -m tests.hostile.run --count 100000
 
 verify: $(READY)  ## 10,000 native tasks: solved by the oracle, lost by every cheater
 	$(BIN)/telegym verify native --count 10000
