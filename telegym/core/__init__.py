@@ -1,0 +1,1 @@
+"""The rules of the game: messages, tools, worlds, tasks, episodes, trajectories, scores. No telecom, no torch."""

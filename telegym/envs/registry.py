@@ -1,0 +1,70 @@
+"""Environments by name, imported only when asked for."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from typing import Any
+
+from telegym.core.environment import Environment
+from telegym.core.errors import ConfigurationError, did_you_mean
+
+__all__ = ["environment_ids", "make_environment", "register_environment"]
+
+_ENTRY_POINTS: dict[str, str] = {
+    "tau2-telecom": "telegym.envs.tau2_telecom.environment:Tau2Telecom",
+}
+
+
+def register_environment(environment_id: str, entry_point: str) -> None:
+    """Register an environment class under a name.
+
+    Args:
+        environment_id: The name, for example `my-domain`.
+        entry_point: `module:class` of a subclass of `Environment`; imported when first made.
+
+    Raises:
+        ConfigurationError: If the name is taken by another class or the entry point is not `module:class`.
+    """
+    if entry_point.count(":") != 1:
+        raise ConfigurationError(f"entry point {entry_point!r} of {environment_id!r} is not of the form module:class")
+    if _ENTRY_POINTS.setdefault(environment_id, entry_point) != entry_point:
+        raise ConfigurationError(f"environment {environment_id!r} is already {_ENTRY_POINTS[environment_id]}")
+
+
+def environment_ids() -> tuple[str, ...]:
+    """Return the registered names."""
+    return tuple(_ENTRY_POINTS)
+
+
+def environment_class(environment_id: str) -> type[Environment]:
+    """Return the class registered under a name.
+
+    Raises:
+        ConfigurationError: If there is none; the message lists the valid names.
+    """
+    if environment_id not in _ENTRY_POINTS:
+        hint = did_you_mean(environment_id, _ENTRY_POINTS)
+        raise ConfigurationError(f"no environment {environment_id!r}; valid: {', '.join(_ENTRY_POINTS)}.{hint}")
+    module, name = _ENTRY_POINTS[environment_id].split(":")
+    found: type[Environment] = getattr(importlib.import_module(module), name)
+    return found
+
+
+def make_environment(environment_id: str, **options: Any) -> Environment:
+    """Build an environment by name.
+
+    Args:
+        environment_id: A registered name.
+        **options: Passed to the class; an unknown option is an error that names the nearest valid one.
+
+    Raises:
+        ConfigurationError: If the name or an option is unknown.
+    """
+    cls = environment_class(environment_id)
+    valid = [name for name in inspect.signature(cls).parameters]
+    for name in options:
+        if name not in valid:
+            hint = did_you_mean(name, valid)
+            raise ConfigurationError(f"{environment_id} has no option {name!r}; valid: {', '.join(valid)}.{hint}")
+    return cls(**options)
