@@ -186,7 +186,7 @@ class Episode:
         if self._user is not None:
             self._ask_user(self._messages[-1:])
 
-    # --- what can be seen ------------------------------------------------------------------------------------------
+    # --- what can be seen --------------------------------------------------------------------------------
 
     @property
     def limits(self) -> Limits:
@@ -237,7 +237,7 @@ class Episode:
         """Return what the agent has seen and said, without the system message."""
         return [message for message in self._messages if message.visible_to_agent]
 
-    # --- playing ---------------------------------------------------------------------------------------------------
+    # --- playing --------------------------------------------------------------------------------
 
     def step(self, action: str | Message) -> list[Message]:
         """Play one turn.
@@ -246,7 +246,7 @@ class Episode:
             action: The text of a model, or an assistant message.
 
         Returns:
-            What is new to the agent: one result for each tool call, or the user's answer. Nothing the agent does raises.
+            What is new to the agent: one result for each tool call, or the user's answer. No action of an agent raises.
 
         Raises:
             TeleGymError: If the episode has ended (a mistake of the caller, not of the agent).
@@ -423,7 +423,7 @@ class Episode:
         elif limits.minutes is not None and self.world.minutes >= limits.minutes:
             self.end = EndReason.TIME_LIMIT
 
-    # --- time travel -------------------------------------------------------------------------------------------------
+    # --- time travel --------------------------------------------------------------------------------
 
     def _checkpoint(self) -> None:
         if not self.world.cheap_snapshots:
@@ -500,7 +500,7 @@ class Episode:
             copy.step(action)
         return copy
 
-    # --- what remains ------------------------------------------------------------------------------------------------
+    # --- what remains --------------------------------------------------------------------------------
 
     def score(self) -> Score:
         """Return the outcome score; a failure of the infrastructure is passed on as such."""

@@ -87,7 +87,7 @@ def _number(call: dict[str, Any], index: int, requestor: Requestor) -> ToolCall:
     return ToolCall(**{"id": f"call_{index}", **call, "requestor": requestor})
 
 
-# --- blocks ------------------------------------------------------------------------------------------------------------
+# --- blocks --------------------------------------------------------------------------------
 
 
 def _split(text: str) -> tuple[list[str], list[dict[str, Any]]]:
@@ -163,7 +163,7 @@ def _read_block(text: str, start: int) -> tuple[list[dict[str, Any]], int]:
     return [_malformed(text[start:stop], reason)], end
 
 
-# --- JSON --------------------------------------------------------------------------------------------------------------
+# --- JSON --------------------------------------------------------------------------------
 
 
 def _refuse_constant(name: str) -> Any:
@@ -199,6 +199,14 @@ def _decode(text: str, start: int) -> tuple[Any, int]:
         raise _Unreadable("not valid JSON: nested too deeply") from None
 
 
+def _decode_whole(text: str) -> Any:
+    """Read a text that is one JSON value and nothing else."""
+    value, end = _decode(text, 0)
+    if _skip_space(text, end) < len(text):
+        raise _Unreadable("not valid JSON: unexpected text after the value")
+    return value
+
+
 def _calls_of(value: Any, raw: str) -> Iterator[dict[str, Any]]:
     """Yield the calls a JSON value holds: one object, a list of them, or OpenAI `tool_calls`."""
     if isinstance(value, dict) and isinstance(value.get("tool_calls"), list):
@@ -221,7 +229,7 @@ def _call_of(value: Any, raw: str) -> dict[str, Any]:
         return _malformed(raw, 'the call has no "name"')
     if isinstance(arguments, str):
         try:
-            arguments, end = _decode(arguments, 0)
+            arguments = _decode_whole(arguments)
         except _Unreadable as error:
             return _malformed(raw, f"arguments: {error}", name)
     if not isinstance(arguments, dict):
@@ -236,7 +244,7 @@ def _malformed(raw: str, reason: str, name: str = "") -> dict[str, Any]:
     return {"name": name, "parse_error": reason, "raw": raw}
 
 
-# --- whole messages without tags -----------------------------------------------------------------------------------------
+# --- whole messages without tags --------------------------------------------------------------------------------
 
 
 def _parse_plain(content: str) -> tuple[str | None, list[dict[str, Any]]]:

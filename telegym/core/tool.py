@@ -4,8 +4,8 @@ A tool is made by `@tool` from a function whose first parameter is the world, or
 are validated once, by a validator compiled when the tool is defined, before the function runs. What does not fit is
 answered with an error that says what is wrong and what is valid; the world is not touched.
 
-Coercion: none, except that an integer is accepted where a number is asked (and passed on as it is). Text is never turned
-into a number, a number never into text, and `true` is not 1.
+Coercion: none, except that an integer is accepted where a number is asked (and passed on as it is). Text is never
+turned into a number, a number never into text, and `true` is not 1.
 """
 
 from __future__ import annotations
