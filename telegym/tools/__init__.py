@@ -1,1 +1,1 @@
-"""TeleGym."""
+"""Tools, one module for each toolkit."""
