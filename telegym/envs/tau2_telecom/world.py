@@ -43,6 +43,7 @@ class TelecomWorld(World):
     def __init__(self, state: TelecomState, seed: int = 0) -> None:
         self.state = state
         self.seed = seed
+        self.minutes = 0.0
         if not state.synced:
             try:
                 self.sync()
@@ -76,13 +77,13 @@ class TelecomWorld(World):
         """Return phone (`device`) and `surroundings` as JSON values."""
         return self.state.user_dump()
 
-    def snapshot(self) -> TelecomState:
-        """Return the present state, which is a value."""
-        return self.state
+    def snapshot(self) -> tuple[TelecomState, float]:
+        """Return the present state, which is a value, and the clock."""
+        return self.state, self.minutes
 
-    def restore(self, snapshot: TelecomState) -> None:
+    def restore(self, snapshot: tuple[TelecomState, float]) -> None:
         """Return to an earlier state."""
-        self.state = snapshot
+        self.state, self.minutes = snapshot
 
     def fork(self) -> Self:
         """Return an independent world in the same state."""
@@ -90,6 +91,7 @@ class TelecomWorld(World):
         copy = cls.__new__(cls)
         copy.state = self.state
         copy.seed = self.seed
+        copy.minutes = self.minutes
         return copy
 
     def mark(self) -> TelecomState:
