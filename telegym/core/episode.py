@@ -183,7 +183,7 @@ class Episode:
         self._calls: list[CallRecord] = []
         self._actions: list[str | Message] = []
         self._checkpoints: list[_Checkpoint] = []
-        if self._user is not None:
+        if self._user is not None and not (self._messages and self._messages[-1].role == "user"):
             self._ask_user(self._messages[-1:])
 
     # --- what can be seen --------------------------------------------------------------------------------

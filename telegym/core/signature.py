@@ -57,7 +57,7 @@ def compile_signature(function: Callable[..., Any], name: str) -> Compiled:
     parameters = list(inspect.signature(function).parameters.values())
     if not parameters:
         raise ToolDefinitionError(f"tool {name!r}: the first parameter must be the world; the function has none")
-    accepted = [parameter.name for parameter in parameters[1:]]
+    accepted = [parameter.name for parameter in parameters]
     stray = next((item for item in documented if item not in accepted), None)
     if stray is not None:
         hint = did_you_mean(stray, accepted)
