@@ -21,9 +21,9 @@ def test_tasks_are_found_by_position_id_and_split() -> None:
 
 
 def test_errors_name_the_nearest() -> None:
-    with pytest.raises(TaskError, match="no task 'alpa' among the 3 tasks of this set. Did you mean 'alpha'"):
+    with pytest.raises(TaskError, match=r"no task 'alpa' among the 3 tasks of this set. Did you mean 'alpha'"):
         TASKS.by_id("alpa")
-    with pytest.raises(TaskError, match="valid splits: train. Did you mean 'train'"):
+    with pytest.raises(TaskError, match=r"valid splits: train. Did you mean 'train'"):
         TASKS.split("tain")
     with pytest.raises(TaskError, match="unique"):
         TaskSet([TASKS[0], TASKS[0]])

@@ -45,7 +45,7 @@ def test_a_replay_reproduces_every_byte(mode: str) -> None:
 def test_a_replay_names_the_differences() -> None:
     trajectory = record()
     call = trajectory.calls[2]
-    changed = trajectory.calls[:2] + (call.model_copy(update={"content": "fine"}),)
+    changed = (*trajectory.calls[:2], call.model_copy(update={"content": "fine"}))
     differences = replay(trajectory.model_copy(update={"calls": changed, "final_state": "0"}), LampRoom())
     assert [(item.path, item.before, item.after) for item in differences] == [
         ("calls.2.content", "fine", "ok"),
@@ -62,5 +62,5 @@ def test_a_broken_line_is_named(tmp_path: Path, line: str) -> None:
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InfrastructureError, match="absent.jsonl"):
+    with pytest.raises(InfrastructureError, match=r"absent\.jsonl"):
         list(read_trajectories(tmp_path / "absent.jsonl"))
