@@ -186,7 +186,7 @@ def set_apn_settings(
         apn_settings: The new settings.
     """
     settings = behaviour.set_apn_settings(world, apn_settings)
-    return _with_bar(world, f"APN set to: {settings.apn_name}")
+    return _with_bar(world, f"APN settings set to: {settings.apn_name}")
 
 
 @tool(requestor="user", kind="write", risk="low")
