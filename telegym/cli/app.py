@@ -5,6 +5,7 @@ Exit codes: 0, all is well; 1, differences or failures were found; 2, called wro
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Annotated
 
@@ -60,6 +61,8 @@ def root(
 def run(arguments: list[str] | None = None) -> None:
     """Run the command line and leave the process with its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    if "--debug" not in arguments:
+        logging.getLogger("telegym").addHandler(logging.NullHandler())
     try:
         app(arguments)
     except TeleGymError as error:

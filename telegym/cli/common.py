@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -46,6 +47,8 @@ EXIT_USAGE = 2
 EXIT_INFRASTRUCTURE = 3
 """A server, a file or a process failed."""
 
+_WIDTH_OF_FILES = 120
+
 EnvironmentArgument = Annotated[str, typer.Argument(metavar="ENVIRONMENT", help="Name of the environment.")]
 OptionList = Annotated[
     list[str] | None,
@@ -65,7 +68,9 @@ def console(*, stderr: bool = False) -> Console:
     """Return a console on standard output, or on standard error."""
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, soft_wrap=not sys.stdout.isatty())
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() or "COLUMNS" in os.environ else _WIDTH_OF_FILES
+    return Console(stderr=stderr, highlight=False, width=width)
 
 
 def print_json(value: Any) -> None:

@@ -5,7 +5,8 @@
     observation, reward, terminated, truncated, info = env.step('<tool_call>{"name": …, "arguments": {…}}</tool_call>')
 
 An action is what a model writes, calls included, or one assistant message as JSON (OpenAI format). An observation is
-what is new to the agent, as readable text; `info["messages"]` holds the same in the OpenAI format. The reward is 0
+what is new to the agent, as readable text. `info["messages"]` holds what the step added to the conversation in the
+OpenAI format, the agent's own message first, so that the lists of all steps together are the chat. The reward is 0
 until the episode ends, then the score. Where no score could be given, the reward is 0 and `info["failure"]` says why:
 leave such an episode out of training and of averages.
 """
@@ -77,6 +78,7 @@ class TelegymEnv(gymnasium.Env[str, str]):
         self.action_space = UnicodeText(MAX_TEXT)
         self.observation_space = UnicodeText(MAX_TEXT)
         self._episode: Episode | None = None
+        self._concluded = False
         self._tools: tuple[Any, bytes] = (None, b"")
 
     @property
@@ -107,9 +109,8 @@ class TelegymEnv(gymnasium.Env[str, str]):
         super().reset(seed=seed)
         task_id, episode_seed = self._choose(seed, options or {})
         task = self.environment.tasks.by_id(task_id)
-        self._episode = Episode(
-            self.environment, task, seed=episode_seed, limits=self.limits, record=self.record
-        )
+        self._episode = Episode(self.environment, task, seed=episode_seed, limits=self.limits, record=self.record)
+        self._concluded = False
         opening = [Message(role="system", content=self._episode.system), *self._episode.agent_messages()]
         info = self._info(opening)
         info["episode_seed"] = episode_seed
@@ -147,10 +148,12 @@ class TelegymEnv(gymnasium.Env[str, str]):
             ResetNeeded: If no episode is in play.
         """
         episode = self._episode
-        if episode is None or episode.done:
+        if episode is None or self._concluded:
             raise ResetNeeded("The episode has ended or none has begun: call reset() first.")
-        new = episode.step(_read_action(action))
-        info = self._info(new)
+        # A user that could not be reached has ended the episode before the first turn: say so now.
+        position = len(episode.messages)
+        new = [] if episode.done else episode.step(_read_action(action))
+        info = self._info([*episode.messages[position : position + 1], *new])
         reward = self._conclude(episode, info) if episode.done else 0.0
         return render_messages(new), reward, episode.terminated, episode.truncated, info
 
@@ -172,6 +175,7 @@ class TelegymEnv(gymnasium.Env[str, str]):
         return schemas
 
     def _conclude(self, episode: Episode, info: dict[str, Any]) -> float:
+        self._concluded = True
         score = episode.score()
         info["end_reason"] = str(episode.end)
         if score.value is None:

@@ -1,0 +1,83 @@
+"""`telegym eval`: how good an agent is, and how sure that is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from telegym.cli.common import (
+    EnvironmentArgument,
+    JsonFlag,
+    LimitOption,
+    OptionList,
+    SplitOption,
+    TaskList,
+    console,
+    make,
+    parse_pairs,
+    print_json,
+    select_tasks,
+)
+from telegym.cli.run import AgentOption, AgentOptionList, BatchSize, progress_bar
+
+
+def evaluate(
+    environment: EnvironmentArgument = "tau2-telecom",
+    agent: AgentOption = "nano",
+    agent_options: AgentOptionList = None,
+    options: OptionList = None,
+    split: SplitOption = "test",
+    ids: TaskList = None,
+    limit: LimitOption = None,
+    trials: Annotated[int, typer.Option("--trials", "-k", min=1, help="Episodes per task, for pass^k.")] = 1,
+    seed: Annotated[int, typer.Option("--seed", help="Decides the seeds of the trials.")] = 0,
+    group_by: Annotated[
+        str, typer.Option("--group-by", help="The task label by which results are grouped.")
+    ] = "family",
+    batch_size: BatchSize = 32,
+    output: Annotated[Path | None, typer.Option("--output", help="Write the result to this JSON file.")] = None,
+    trajectories: Annotated[
+        Path | None, typer.Option("--trajectories", help="Append the trajectories to this file.")
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option("--against", help="Compare with this earlier result, paired by task.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure an agent: success with confidence intervals, by group, pass^k, tool errors.
+
+    Episodes that a server or judge failed are counted apart, never as zero.
+    """
+    from telegym.agents.base import make_agent
+    from telegym.evaluation.evaluate import EvaluationResult, comparison_table, result_table
+    from telegym.evaluation.evaluate import evaluate as evaluate_agent
+
+    earlier = EvaluationResult.read(against) if against is not None else None
+    made = make(environment, options)
+    tasks = select_tasks(made, None if ids else split, ids, limit)
+    player = make_agent(agent, **parse_pairs(agent_options))
+    with progress_bar(len(tasks) * trials) as on_progress:
+        result = evaluate_agent(
+            made,
+            player,
+            tasks,
+            trials=trials,
+            seed=seed,
+            batch_size=batch_size,
+            group_by=group_by,
+            write_to=trajectories,
+            on_progress=on_progress,
+        )
+    if output is not None:
+        result.write(output)
+    if as_json:
+        print_json(result.to_dict())
+        return
+    screen = console()
+    screen.print(result_table(result))
+    if trials > 1:
+        screen.print("pass^k: " + ", ".join(f"{k}: {value:.3f}" for k, value in result.pass_hat.items()))
+    if earlier is not None:
+        screen.print(comparison_table(earlier, result))

@@ -1,0 +1,138 @@
+"""`telegym run`: an agent plays tasks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from telegym.cli.common import (
+    EnvironmentArgument,
+    JsonFlag,
+    LimitOption,
+    OptionList,
+    SplitOption,
+    TaskList,
+    ToolFiles,
+    console,
+    make,
+    parse_pairs,
+    print_json,
+    select_tasks,
+)
+
+if TYPE_CHECKING:
+    from telegym.agents.rollout import OnProgress
+    from telegym.core.episode import Episode
+
+AgentOption = Annotated[
+    str,
+    typer.Option(
+        "--agent", "-a", help="Who plays: oracle, random, replay:FILE, human, nano, local:PATH, openai:MODEL."
+    ),
+]
+AgentOptionList = Annotated[
+    list[str] | None,
+    typer.Option("--agent-option", metavar="KEY=VALUE", help="An option of the agent; may be repeated."),
+]
+BatchSize = Annotated[int, typer.Option("--batch-size", min=1, help="Episodes played at once.")]
+
+
+def run(
+    environment: EnvironmentArgument = "tau2-telecom",
+    agent: AgentOption = "oracle",
+    agent_options: AgentOptionList = None,
+    options: OptionList = None,
+    split: SplitOption = None,
+    ids: TaskList = None,
+    limit: LimitOption = None,
+    tools: ToolFiles = None,
+    seeds: Annotated[list[int] | None, typer.Option("--seed", help="Seed of an episode; may be repeated.")] = None,
+    batch_size: BatchSize = 32,
+    output: Annotated[Path | None, typer.Option("--output", help="Append the trajectories to this file.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Let an agent play tasks, and print how each went.
+
+    With --output the trajectories are kept, one JSON object a line, for `telegym replay`.
+    """
+    from telegym.agents.base import make_agent
+    from telegym.agents.rollout import rollout
+
+    made = make(environment, options, tools)
+    tasks = select_tasks(made, split, ids, limit)
+    player = make_agent(agent, **parse_pairs(agent_options))
+    with progress_bar(len(tasks) * len(seeds or [0])) as on_progress:
+        episodes = rollout(
+            made,
+            tasks,
+            player,
+            seeds=seeds or [0],
+            batch_size=batch_size,
+            write_to=output,
+            on_progress=on_progress,
+        )
+    rows = [_row(episode) for episode in episodes]
+    if as_json:
+        print_json({"agent": agent, "environment": environment, "episodes": rows})
+    else:
+        _print_table(rows)
+
+
+def _row(episode: Episode) -> dict[str, Any]:
+    score = episode.score()
+    return {
+        "task": episode.task.id,
+        "seed": episode.seed,
+        "end": str(episode.end),
+        "turns": episode.turn,
+        "calls": len(episode.calls),
+        "value": score.value,
+        "success": score.success,
+        "reasons": list(score.reasons),
+        "failure": score.failure.model_dump() if score.failure else None,
+    }
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table()
+    for column in ("task", "seed", "end", "turns", "calls", "value", "why not"):
+        table.add_column(column, justify="right" if column in ("seed", "turns", "calls", "value") else "left")
+    for row in rows:
+        value = "failed" if row["value"] is None else f"{row['value']:g}"
+        cells = (row["task"], str(row["seed"]), row["end"], str(row["turns"]), str(row["calls"]), value)
+        table.add_row(*(escape(cell) for cell in cells), escape("; ".join(row["reasons"][:2])))
+    screen = console()
+    screen.print(table)
+    counted = [row for row in rows if row["value"] is not None]
+    solved = sum(row["success"] for row in counted)
+    failed = f", {len(rows) - len(counted)} failed technically and are not counted" if len(counted) < len(rows) else ""
+    screen.print(f"{solved} of {len(counted)} solved{failed}")
+
+
+class progress_bar:
+    """Show a bar on standard error while episodes are played, if a person watches.
+
+    Args:
+        total: How many episodes there are.
+    """
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+
+    def __enter__(self) -> OnProgress:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        screen = console(stderr=True)
+        columns = (TextColumn("episodes"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
+        self._bar.start()
+        job = self._bar.add_task("episodes", total=self._total)
+        return lambda progress: self._bar.update(job, completed=progress.done)
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.stop()
