@@ -39,8 +39,7 @@ TODAY = "2025-02-25"
 """The frozen date of the simulation."""
 CYCLE_END = "2025-02-28"
 """Last day of the current billing cycle."""
-_NEXT_CYCLE = {"period_start": "2025-03-01", "period_end": "2025-03-31", "issue_date": "2025-03-01"}
-_NEXT_DUE_DATE = "2025-03-15"
+_NEXT_CYCLE_START, _NEXT_CYCLE_END, _NEXT_DUE_DATE = "2025-03-01", "2025-03-31", "2025-03-15"
 
 
 def customer_of_id(world: TelecomWorld, customer_id: str) -> Customer:
@@ -184,7 +183,15 @@ def _add_charge(world: TelecomWorld, customer_id: str, amount: float, descriptio
 
 def _new_draft(world: TelecomWorld, customer_id: str) -> Bill:
     digest = hashlib.sha256(f"{world.seed}/{customer_id}/{len(world.state.bills)}".encode()).hexdigest()
-    bill = Bill(bill_id=f"B{digest[:8]}", customer_id=customer_id, total_due=0.0, due_date=_NEXT_DUE_DATE, **_NEXT_CYCLE)
+    bill = Bill(
+        bill_id=f"B{digest[:8]}",
+        customer_id=customer_id,
+        period_start=_NEXT_CYCLE_START,
+        period_end=_NEXT_CYCLE_END,
+        issue_date=_NEXT_CYCLE_START,
+        total_due=0.0,
+        due_date=_NEXT_DUE_DATE,
+    )
     add_bill(world, bill)
     return bill
 

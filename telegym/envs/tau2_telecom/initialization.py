@@ -18,9 +18,8 @@ from telegym.envs.tau2_telecom.world import TelecomWorld
 __all__ = ["ASSISTANT_FUNCTIONS", "USER_FUNCTIONS", "function_names", "function_of", "tool_function"]
 
 _NETWORK_STATUSES = ("connected", "searching", "no_service", "emergency_only")
-_LAST_MONTH = {"period_start": "2025-01-01", "period_end": "2025-01-31", "issue_date": "2025-01-01"}
-_LAST_DUE_DATE = "2025-01-15"
-_LAST_MONTH_END = "2025-01-31"
+_LAST_MONTH_START, _LAST_MONTH_END, _LAST_DUE_DATE = "2025-01-01", "2025-01-31", "2025-01-15"
+_SIDES = ("user", "assistant")
 
 
 def set_user_info(world: TelecomWorld, name: str, phone_number: str) -> None:
@@ -224,11 +223,13 @@ def _overdue_bill(customer_id: str, line_id: str, bill_id: str, amount: float) -
     return Bill(
         bill_id=bill_id,
         customer_id=customer_id,
+        period_start=_LAST_MONTH_START,
+        period_end=_LAST_MONTH_END,
+        issue_date=_LAST_MONTH_START,
         total_due=amount,
         due_date=_LAST_DUE_DATE,
         line_items=(item,),
         status="Overdue",
-        **_LAST_MONTH,
     )
 
 
@@ -325,8 +326,8 @@ def function_of(target: str, name: str) -> Callable[..., Any] | None:
     Raises:
         TaskError: If there is no such side.
     """
-    if target not in ("user", "assistant"):
-        raise TaskError(f"no side {target!r}; valid sides: user, assistant.{did_you_mean(target, ['user', 'assistant'])}")
+    if target not in _SIDES:
+        raise TaskError(f"no side {target!r}; valid sides: {', '.join(_SIDES)}.{did_you_mean(str(target), _SIDES)}")
     functions = USER_FUNCTIONS if target == "user" else ASSISTANT_FUNCTIONS
     return functions.get(name) or tool_function(target, name)
 

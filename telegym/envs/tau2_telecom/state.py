@@ -166,7 +166,7 @@ def parse_record(kind: type[_R], data: Any, where: str) -> _R:
         TaskError: If a field is unknown, missing or of the wrong type; the message begins with `where`.
     """
     try:
-        return cast(_R, _adapter(kind).validate_python(data))
+        return cast(_R, _adapter(cast(Any, kind)).validate_python(data))
     except ValidationError as error:
         names = [item.name for item in fields(cast(Any, kind))]
         raise TaskError(f"{where}: {_explain(error, names)}") from error
@@ -500,7 +500,9 @@ class TelecomState:
         surroundings = parse_record(Surroundings, around, "surroundings") if around is not None else None
         return cls(phone=phone, surroundings=surroundings, **collections)
 
-    copy: Callable[[], Self]
+    def copy(self) -> Self:
+        """Return a copy that may be changed until it is shared."""
+        raise NotImplementedError
 
     def carrier_changed(self) -> None:
         """Forget what was derived from the carrier's records; for a copy, after changing them."""
@@ -561,7 +563,8 @@ def _check_keys(data: Any, names: list[str], what: str) -> None:
         raise TaskError(f"{what} must be a mapping with {', '.join(names)}, not {data!r:.80}")
     for name in data:
         if name not in names:
-            raise TaskError(f"{what}: unknown part {name!r}; valid: {', '.join(names)}.{did_you_mean(str(name), names)}")
+            hint = did_you_mean(str(name), names)
+            raise TaskError(f"{what}: unknown part {name!r}; valid: {', '.join(names)}.{hint}")
 
 
 def _parse_all(kind: type[_R], items: Any, name: str, key: str) -> dict[str, _R]:

@@ -14,8 +14,8 @@ What is compared:
 
 Answers of failed calls are compared by their flag alone: their texts are our own. Answers that are JSON are compared
 value by value; of a `message` field only the ids, numbers and prices count. Other answers are compared by what they
-state, see `stated`: labelled values (`Status Bar: …`, `Airplane Mode: ON`, …), switches, ids, amounts, permission lists,
-network modes, which of several outcomes it was. The words around them are our own.
+state, see `stated`: labelled values (`Status Bar: …`, `Airplane Mode: ON`, …), switches, ids, amounts,
+permission lists, network modes, which of several outcomes it was. The words around them are our own.
 
 Ids of bills that the carrier invents (`B` and eight hexadecimal digits) are random in the recordings; each is
 identified with ours at the same place, everything else about such a bill is compared.
@@ -178,7 +178,8 @@ class _Replay:
         self._compare_state(self.record["initial"])
         if self.record.get("assertions_before") is not None:
             self._compare("assertions before", self._assertions(self.world.fork()), self.record["assertions_before"])
-        for self.step, step in enumerate(self.record["steps"]):
+        for index, step in enumerate(self.record["steps"]):
+            self.step = index
             content = self._call(step["requestor"], step["name"], step["arguments"], step["error"])
             self._compare_state(step)
             self._compare_content(step, content)
@@ -191,8 +192,10 @@ class _Replay:
         for target, name, arguments in self.record["init"]:
             self.world.run(target, name, arguments)
         self._compare_vector(self.record["init_hash"], self.record["init_obs"])
-        for self.step, step in enumerate(self.record["steps"]):
-            self._call(*step["call"], step["error"])
+        for index, step in enumerate(self.record["steps"]):
+            self.step = index
+            requestor, name, arguments = step["call"]
+            self._call(requestor, name, arguments, step["error"])
             self._compare_vector(step["hash"], step["obs"])
         self.step = None
         if self.task is None:
@@ -294,7 +297,7 @@ _MOMENTS = ("created_at", "activation_date", "last_esim_transfer_date")
 
 
 def _uniform_moments(changed: Mapping[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
-    """Separate date and time by a blank everywhere: recordings of records use the letter T, answers and hashes do not."""
+    """Separate date and time by a blank everywhere: recorded records use the letter T, answers and hashes do not."""
     return {
         name: [
             {key: v.replace("T", " ") if key in _MOMENTS and isinstance(v, str) else v for key, v in record.items()}
@@ -350,7 +353,12 @@ def _wifi(text: str) -> Any:
 
 
 def _sim(text: str) -> str:
-    states = (("PIN", r"\bPIN\b"), ("PUK", r"\bPUK\b"), ("missing", r"\b[Nn]o(?:ne| SIM)?\b"), ("active", r"\bactive\b"))
+    states = (
+        ("PIN", r"\bPIN\b"),
+        ("PUK", r"\bPUK\b"),
+        ("missing", r"\b[Nn]o(?:ne| SIM)?\b"),
+        ("active", r"\bactive\b"),
+    )
     return next((name for name, pattern in states if re.search(pattern, text)), "unknown")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
-from telegym.core.errors import TaskError, TeleGymError, ToolError, did_you_mean
+from telegym.core.errors import TaskError, ToolError, did_you_mean
 from telegym.core.world import World
 from telegym.envs.tau2_telecom.state import (
     Bill,

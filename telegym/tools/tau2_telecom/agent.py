@@ -1,5 +1,7 @@
 """The carrier's back office: the 13 tools of the agent."""
 
+# ruff: noqa: D417 - the world is no argument of the call; the agent reads these docstrings
+
 from __future__ import annotations
 
 import json
@@ -177,9 +179,7 @@ def refuel_data(world: TelecomWorld, customer_id: str, line_id: str, gb_amount: 
     except OverflowError:
         raise ToolError("gb_amount is too large") from None
     message = f"Added {gb_amount} GB to line {line_id} for ${charge:.2f}."
-    return json.dumps(
-        {"message": message, "new_data_refueling_gb": str(line.data_refueling_gb), "charge": str(charge)}
-    )
+    return json.dumps({"message": message, "new_data_refueling_gb": str(line.data_refueling_gb), "charge": str(charge)})
 
 
 AGENT_TOOLS: tuple[Tool, ...] = (

@@ -1,5 +1,7 @@
 """The user's phone: the 30 tools of the user."""
 
+# ruff: noqa: D417 - the world is no argument of the call; the agent reads these docstrings
+
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
@@ -177,9 +179,7 @@ def check_apn_settings(world: TelecomWorld) -> str:
 
 @tool(requestor="user", kind="write", risk="medium")
 @synced
-def set_apn_settings(
-    world: TelecomWorld, apn_settings: Annotated[dict[str, Any], WithJsonSchema(_APN_SCHEMA)]
-) -> str:
+def set_apn_settings(world: TelecomWorld, apn_settings: Annotated[dict[str, Any], WithJsonSchema(_APN_SCHEMA)]) -> str:
     """Replace all access point settings at once; what is left out takes its default.
 
     Args:
