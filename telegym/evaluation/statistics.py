@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["Estimate", "bootstrap_difference", "bootstrap_mean", "mean_over_seeds", "pass_hat_k", "success_rate"]
+__all__ = ["Estimate", "bootstrap_difference", "mean_over_seeds", "pass_hat_k", "success_rate"]
 
 DEFAULT_CONFIDENCE = 0.95
 DEFAULT_RESAMPLES = 10_000
@@ -87,14 +87,6 @@ def wilson_interval(rate: float, n: float, confidence: float = DEFAULT_CONFIDENC
     return max(0.0, min(rate, center - half)), min(1.0, max(rate, center + half))
 
 
-def bootstrap_mean(
-    trials: Trials, *, seed: int = 0, confidence: float = DEFAULT_CONFIDENCE, resamples: int = DEFAULT_RESAMPLES
-) -> Estimate:
-    """Return the mean over tasks of their mean values, with a percentile interval from resampling tasks."""
-    means = [math.fsum(values) / len(values) for values in trials.values() if values]
-    return _bootstrap(means, seed, confidence, resamples)
-
-
 def bootstrap_difference(
     before: Trials,
     after: Trials,
@@ -105,7 +97,9 @@ def bootstrap_difference(
 ) -> Estimate:
     """Return how much the mean value rose, paired by task, with a percentile interval from resampling tasks.
 
-    Only tasks with a valid trial on both sides count; `n` says how many they are.
+    Only tasks with a valid trial on both sides count; `n` says how many they are. If all tasks differ by the same,
+    resampling sees no uncertainty at all; the interval then allows for the share of other tasks that n alike tasks
+    leave possible, by Wilson's interval.
     """
     differences = [
         math.fsum(after[task]) / len(after[task]) - math.fsum(values) / len(values)
@@ -121,15 +115,17 @@ def _bootstrap(values: Sequence[float], seed: int, confidence: float, resamples:
     mean = math.fsum(values) / len(values)
     if len(values) == 1:
         return Estimate(value=mean, n=1, method="bootstrap", confidence=confidence)
+    if min(values) == max(values):
+        _, unseen = wilson_interval(0.0, len(values), confidence)
+        low, high = mean - unseen * (mean + 1), mean + unseen * (1 - mean)
+        return Estimate(value=mean, low=low, high=high, n=len(values), method="bootstrap", confidence=confidence)
     rng = np.random.default_rng(seed)
     data = np.asarray(values, dtype=float)
     # In chunks, so that thousands of tasks do not need gigabytes.
     sizes = [min(_CHUNK, resamples - start) for start in range(0, resamples, _CHUNK)]
     means = [data[rng.integers(0, len(data), (size, len(data)))].mean(axis=1) for size in sizes]
-    low, high = np.quantile(np.concatenate(means), [0.5 - confidence / 2, 0.5 + confidence / 2])
-    return Estimate(
-        value=mean, low=float(low), high=float(high), n=len(values), method="bootstrap", confidence=confidence
-    )
+    low, high = np.quantile(np.concatenate(means), [0.5 - confidence / 2, 0.5 + confidence / 2]).tolist()
+    return Estimate(value=mean, low=low, high=high, n=len(values), method="bootstrap", confidence=confidence)
 
 
 def mean_over_seeds(values: Sequence[float], confidence: float = DEFAULT_CONFIDENCE) -> Estimate:
