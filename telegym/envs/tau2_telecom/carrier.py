@@ -6,7 +6,7 @@ Every function takes the world first and raises `ToolError` for what the back of
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from telegym.core.errors import ToolError
 from telegym.envs.tau2_telecom.state import Bill, Customer, Line, LineItem, Plan, Record, evolve
@@ -32,7 +32,6 @@ __all__ = [
     "send_payment_request",
     "set_roaming",
     "suspend_line",
-    "usage",
 ]
 
 TODAY = "2025-02-25"
@@ -203,13 +202,3 @@ def add_bill(world: TelecomWorld, bill: Bill) -> None:
     world.put_customer(evolve(customer, bill_ids=(*customer.bill_ids, bill.bill_id)))
 
 
-def usage(world: TelecomWorld, customer_id: str, line_id: str) -> dict[str, Any]:
-    """Return what a line used and may use, numbers as text."""
-    line = owned_line(world, customer_id, line_id)
-    return {
-        "line_id": line_id,
-        "data_used_gb": str(line.data_used_gb),
-        "data_limit_gb": str(plan_of_id(world, line.plan_id).data_limit_gb),
-        "data_refueling_gb": str(line.data_refueling_gb),
-        "cycle_end_date": CYCLE_END,
-    }

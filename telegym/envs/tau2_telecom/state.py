@@ -58,6 +58,10 @@ MethodType = Literal["Credit Card", "Debit Card", "PayPal"]
 
 _R = TypeVar("_R", bound="Record")
 
+_quoted = json.encoder.encode_basestring_ascii
+_encode = json.JSONEncoder().encode
+_encode_sorted = json.JSONEncoder(sort_keys=True).encode
+
 
 @cache
 def _adapter(kind: Any) -> TypeAdapter[Any]:
@@ -99,7 +103,7 @@ class Record:
         try:
             return self._text
         except AttributeError:
-            self._text = text = json.dumps(self.dump())
+            self._text = text = self._build_text()
             return text
 
     def canonical(self) -> str:
@@ -107,8 +111,14 @@ class Record:
         try:
             return self._canonical
         except AttributeError:
-            self._canonical = text = json.dumps(self.dump(), sort_keys=True)
+            self._canonical = text = self._build_canonical()
             return text
+
+    def _build_text(self) -> str:
+        raise NotImplementedError
+
+    def _build_canonical(self) -> str:
+        raise NotImplementedError
 
 
 def _dump(value: Any) -> Any:
@@ -137,17 +147,56 @@ def _dumper(names: list[str], nested: set[str]) -> Callable[..., Any]:
     return _compiled("dump", f"def dump(self):\n    return {{{items}}}\n", {"dump_value": _dump})
 
 
+def _scalar(value: Any) -> str:
+    """Return the JSON text of a value that holds no records."""
+    if value is True:
+        return "true"
+    if value is False:
+        return "false"
+    if value is None:
+        return "null"
+    return _quoted(value) if type(value) is str else _encode(value)
+
+
+def _nested_text(value: Any) -> str:
+    if isinstance(value, Record):
+        return value.text()
+    if isinstance(value, tuple):
+        return f"[{', '.join([_nested_text(item) for item in value])}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join([f'{_quoted(key)}: {_nested_text(item)}' for key, item in value.items()])}}}"
+    return _scalar(value)
+
+
+def _nested_canonical(value: Any) -> str:
+    if isinstance(value, Record):
+        return value.canonical()
+    if isinstance(value, tuple):
+        return f"[{', '.join([_nested_canonical(item) for item in value])}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join([f'{_quoted(key)}: {_nested_canonical(value[key])}' for key in sorted(value)])}}}"
+    return _encode_sorted(value)
+
+
+def _text_builder(names: list[str], nested: set[str], nesting: Callable[[Any], str]) -> Callable[..., Any]:
+    items = ", ".join(f'"{n}": {{{"nesting" if n in nested else "scalar"}(self.{n})}}' for n in names)
+    source = f"def build(self):\n    return f'{{{{{items}}}}}'\n"
+    return _compiled("build", source, {"nesting": nesting, "scalar": _scalar})
+
+
 _NESTING = re.compile(r"tuple|dict|Address|PaymentMethod|PaymentRequest|ApnSettings|VpnDetails|AppPermissions")
 
 
 @dataclass_transform(kw_only_default=True)
 def record(cls: type[_R]) -> type[_R]:
-    """Make a slotted dataclass with compiled `copy` and `dump`."""
+    """Make a slotted dataclass with compiled copying, dumping and JSON text."""
     made = dataclass(slots=True, kw_only=True)(cls)
     names = [item.name for item in fields(cast(Any, made))]
     nested = {item.name for item in fields(cast(Any, made)) if _NESTING.search(str(item.type))}
     made.copy = _copier(made, names)  # type: ignore[method-assign]
     made.dump = _dumper(names, nested)  # type: ignore[method-assign]
+    made._build_text = _text_builder(names, nested, _nested_text)  # type: ignore[method-assign]
+    made._build_canonical = _text_builder(sorted(names), nested, _nested_canonical)  # type: ignore[method-assign]
     return made
 
 
@@ -190,10 +239,15 @@ class Plan(Record):
     """What a line may use, and for how much."""
 
     plan_id: str
+    """Identifies the plan."""
     name: str
+    """Name for customers."""
     data_limit_gb: float
+    """Data included in a month."""
     price_per_month: float
+    """Price in dollars."""
     data_refueling_price_per_gb: float
+    """Price of a gigabyte beyond the limit, in dollars."""
 
 
 @record
@@ -201,13 +255,21 @@ class Device(Record):
     """A device as the carrier registers it (not the simulated phone)."""
 
     device_id: str
+    """Identifies the device."""
     device_type: DeviceType
+    """Kind of device."""
     model: str
+    """Model name."""
     imei: str | None = None
+    """Hardware number."""
     is_esim_capable: bool
+    """Whether it takes an eSIM."""
     activated: bool = False
+    """Whether it is in use."""
     activation_date: OptionalMoment = None
+    """When it was first used."""
     last_esim_transfer_date: OptionalMoment = None
+    """When an eSIM was last moved to it."""
 
 
 @record
@@ -215,17 +277,29 @@ class Line(Record):
     """A phone line with its use of data."""
 
     line_id: str
+    """Identifies the line."""
     phone_number: str
+    """Its number."""
     status: LineStatus = "Pending Activation"
+    """Only an active line has service."""
     plan_id: str
+    """Its plan."""
     device_id: str | None = None
+    """Its device."""
     data_used_gb: float = 0.0
+    """Data used in this cycle."""
     data_refueling_gb: float = 0.0
+    """Data bought on top of the plan's limit."""
     roaming_enabled: bool = False
+    """Whether the carrier lets it roam."""
     contract_end_date: OptionalDate = None
+    """When its contract ends or ended."""
     last_plan_change_date: OptionalDate = None
+    """When its plan was last changed."""
     last_sim_replacement_date: OptionalDate = None
+    """When its SIM card was last replaced."""
     suspension_start_date: OptionalDate = None
+    """Since when it is suspended."""
 
 
 @record
@@ -233,9 +307,13 @@ class LineItem(Record):
     """One entry of a bill: a positive amount charges, a negative one credits."""
 
     description: str
+    """What it is for."""
     amount: float
+    """Dollars."""
     date: DateText
+    """When it was entered."""
     item_type: str
+    """Kind of entry, in free text."""
 
 
 @record
@@ -243,14 +321,23 @@ class Bill(Record):
     """A bill of one customer."""
 
     bill_id: str
+    """Identifies the bill."""
     customer_id: str
+    """Who owes it."""
     period_start: DateText
+    """First day it covers."""
     period_end: DateText
+    """Last day it covers."""
     issue_date: DateText
+    """When it was issued."""
     total_due: float
+    """Dollars."""
     due_date: DateText
+    """When it is to be paid."""
     line_items: tuple[LineItem, ...] = ()
+    """Its entries."""
     status: BillStatus = "Draft"
+    """Where it stands."""
 
 
 @record
@@ -258,9 +345,13 @@ class Address(Record):
     """A postal address."""
 
     street: str
+    """Street and number."""
     city: str
+    """City."""
     state: str
+    """State."""
     zip_code: str
+    """Postal code."""
 
 
 @record
@@ -268,8 +359,11 @@ class PaymentMethod(Record):
     """How a customer pays."""
 
     method_type: MethodType
+    """Card or account."""
     account_number_last_4: str
+    """Last four digits."""
     expiration_date: str
+    """`MM/YYYY`."""
 
 
 @record
@@ -277,18 +371,31 @@ class Customer(Record):
     """A customer, who owns lines and bills."""
 
     customer_id: str
+    """Identifies the customer."""
     full_name: str
+    """First and last name."""
     date_of_birth: str
+    """`YYYY-MM-DD`."""
     email: str
+    """E-mail address."""
     phone_number: str
+    """Contact number; not necessarily one of the lines."""
     address: Address
+    """Postal address."""
     account_status: AccountStatus = "Pending Verification"
+    """Standing of the account."""
     payment_methods: tuple[PaymentMethod, ...] = ()
+    """How the customer can pay."""
     line_ids: tuple[str, ...] = ()
+    """The customer's lines."""
     bill_ids: tuple[str, ...] = ()
+    """The customer's bills, in order of creation."""
     created_at: MomentText = "2025-01-01 00:00:00"
+    """Since when a customer."""
     last_extension_date: OptionalDate = None
+    """When a payment was last put off."""
     goodwill_credit_used_this_year: float = 0.0
+    """Dollars."""
 
 
 @record
@@ -296,11 +403,17 @@ class ApnSettings(Record):
     """How the phone reaches the carrier's data and picture message services."""
 
     apn_name: ApnName = "internet"
+    """Access point; there is no service through a broken one."""
     reset_at_reboot: bool = False
+    """Whether a reboot resets all of these."""
     mms_apn: str | None = "mms"
+    """Access point for picture messages."""
     mmsc_url: str | None = "http://mms.carrier.com/mms/wapenc"
+    """Address of the picture message centre; None blocks picture messages, an empty text does not."""
     mms_proxy: str | None = None
+    """Proxy for picture messages."""
     mms_port: int | None = None
+    """Port of that proxy."""
 
 
 @record
@@ -308,8 +421,11 @@ class VpnDetails(Record):
     """A VPN profile."""
 
     server_address: str | None = None
+    """Where the server is."""
     protocol: str | None = None
+    """How it is spoken to."""
     server_performance: Performance = "unknown"
+    """How good it is; a poor one slows data down tenfold."""
 
 
 @record
@@ -317,9 +433,13 @@ class AppPermissions(Record):
     """What an app may use."""
 
     sms: bool = False
+    """Send text messages."""
     storage: bool = False
+    """Read files."""
     phone: bool = False
+    """Make calls."""
     network: bool = False
+    """Use data."""
 
 
 @record
@@ -327,7 +447,9 @@ class AppStatus(Record):
     """An installed app."""
 
     app_name: str
+    """Name of the app."""
     permissions: AppPermissions = field(default_factory=AppPermissions)
+    """What it may use."""
 
 
 @record
@@ -335,8 +457,11 @@ class PaymentRequest(Record):
     """A bill the customer is asked to pay."""
 
     bill_id: str
+    """The bill."""
     amount_due: float
+    """Dollars."""
     paid: bool = False
+    """Whether the user has paid; the next sync tells the carrier."""
 
 
 def _default_apps() -> dict[str, AppStatus]:
@@ -362,27 +487,49 @@ class Phone(_PhoneCache):
     """The user's phone: its switches and what its last network search found."""
 
     sim_card_status: SimStatus = "active"
+    """State of the SIM card when seated."""
     sim_card_missing: bool = False
+    """Whether the SIM card is unseated."""
     airplane_mode: bool = False
+    """Whether airplane mode is on."""
     network_signal_strength: SignalStrength = "good"
+    """Signal found by the last search."""
     network_technology_connected: Technology = "5G"
+    """Technology found by the last search."""
     network_connection_status: NetworkStatus = "connected"
+    """Result of the last search."""
     battery_level: int = 80
+    """Percent."""
     data_enabled: bool = True
+    """Mobile data switch."""
     roaming_enabled: bool = False
+    """The phone's own data roaming switch."""
     network_mode_preference: NetworkMode = "4g_5g_preferred"
+    """Which technologies it searches for."""
     active_apn_settings: ApnSettings = field(default_factory=ApnSettings)
+    """Access point settings in use."""
     wifi_enabled: bool = False
+    """Wi-Fi switch."""
     wifi_connected: bool = False
+    """Whether it is in a Wi-Fi network."""
     wifi_ssid: str | None = None
+    """Name of that network."""
     wifi_signal_strength: SignalStrength = "none"
+    """Signal of that network."""
     wifi_calling_enabled: bool = False
+    """Wi-Fi calling switch."""
     wifi_calling_mms_over_wifi: bool = False
+    """Whether Wi-Fi calling takes over picture messages, which breaks them; no tool shows it."""
     data_saver_mode: bool = False
+    """Whether data saver is on, which slows data down fivefold."""
     vpn_enabled_setting: bool = False
+    """Whether a VPN is set up; nothing changes it."""
     vpn_connected: bool = False
+    """Whether a VPN is connected."""
     vpn_details: VpnDetails | None = None
+    """The connected profile."""
     app_statuses: dict[str, AppStatus] = field(default_factory=_default_apps)
+    """Installed apps by name."""
 
 
 @record
@@ -390,13 +537,21 @@ class Surroundings(Record):
     """Where the user is, and what the carrier lets the phone know."""
 
     name: str | None = None
+    """The user's name."""
     phone_number: str | None = None
+    """Number of the phone's line: what links it to the carrier."""
     is_abroad: bool = False
+    """Whether the user is outside the home network."""
     roaming_allowed: bool = False
+    """Whether the carrier lets the line roam; written by the sync."""
     signal_strength: dict[Technology, SignalStrength] = field(default_factory=_default_signal)
+    """Signal by technology where the user is."""
     mobile_data_usage_exceeded: bool = False
+    """Whether the line's data is used up; written by the sync."""
     line_active: bool = True
+    """Whether the line is active; written by the sync."""
     payment_request: PaymentRequest | None = None
+    """The bill the carrier asks to pay, if any; written by the sync."""
 
 
 _DEFAULT_VPN = VpnDetails(server_address="192.168.1.1", protocol="OpenVPN", server_performance="excellent")

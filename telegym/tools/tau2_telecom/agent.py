@@ -14,6 +14,8 @@ from telegym.tools.tau2_telecom._sync import synced
 
 __all__ = ["AGENT_TOOLS"]
 
+_quoted = json.encoder.encode_basestring_ascii
+
 
 @tool
 @synced
@@ -124,7 +126,13 @@ def get_data_usage(world: TelecomWorld, customer_id: str, line_id: str) -> str:
         customer_id: Id of the customer who owns the line.
         line_id: Id of the line.
     """
-    return json.dumps(carrier.usage(world, customer_id, line_id))
+    line = carrier.owned_line(world, customer_id, line_id)
+    limit = carrier.plan_of_id(world, line.plan_id).data_limit_gb
+    return (
+        f'{{"line_id": {_quoted(line_id)}, "data_used_gb": {_quoted(str(line.data_used_gb))}, '
+        f'"data_limit_gb": {_quoted(str(limit))}, "data_refueling_gb": {_quoted(str(line.data_refueling_gb))}, '
+        f'"cycle_end_date": "{carrier.CYCLE_END}"}}'
+    )
 
 
 @tool(kind="write", risk="low")
@@ -179,7 +187,8 @@ def refuel_data(world: TelecomWorld, customer_id: str, line_id: str, gb_amount: 
     except OverflowError:
         raise ToolError("gb_amount is too large") from None
     message = f"Added {gb_amount} GB to line {line_id} for ${charge:.2f}."
-    return json.dumps({"message": message, "new_data_refueling_gb": str(line.data_refueling_gb), "charge": str(charge)})
+    refuelled = _quoted(str(line.data_refueling_gb))
+    return f'{{"message": {_quoted(message)}, "new_data_refueling_gb": {refuelled}, "charge": {_quoted(str(charge))}}}'
 
 
 AGENT_TOOLS: tuple[Tool, ...] = (
