@@ -1,0 +1,277 @@
+"""Multi-turn GRPO: TRL's `GRPOTrainer`, with episodes as rollouts.
+
+TRL gives the losses, the optimizer, logging, checkpoints, vLLM, adapters and distribution. What is added here:
+
+- rollouts are played by episodes: an episode decides when it is over and answers malformed calls; its tools run for all
+  samples in one pass; rollouts cut off by a limit are marked as such whatever their last token is;
+- tokens are only appended, never sampled text tokenised again (`telegym.agents.prompting`);
+- on a single process, generation keeps the cache across turns, and the loss is computed on the sampled tokens of the
+  rollouts whose advantage is not zero: the same gradient for a fraction of the work;
+- a rollout without a score (the infrastructure or a judge failed) is left out of its group, never scored as zero.
+
+The methods overridden are pinned by a test to TRL 1.16.0.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+
+import torch
+from datasets import Dataset
+from torch import Tensor
+from trl import GRPOConfig, GRPOTrainer
+
+from telegym.agents.generation import GenerationEngine, SampledTurn, Sampling
+from telegym.agents.prompting import ChatCodec
+from telegym.agents.training.rollouts import Player, Transcript, play
+from telegym.agents.training.scoring import score_tokens
+from telegym.core.environment import Environment
+from telegym.core.episode import Episode
+from telegym.core.score import Score
+from telegym.core.task import Task
+
+__all__ = ["EpisodeGRPOTrainer", "TaskRows", "outcome", "task_dataset"]
+
+OnRollouts = Callable[[int, Sequence[Transcript], Sequence[Score]], None]
+
+
+def task_dataset(count: int, seeds: Sequence[int]) -> Dataset:
+    """Return the rows a trainer samples from: one task and one episode seed each.
+
+    Args:
+        count: Number of tasks; row i plays task i modulo this.
+        seeds: The episode seed of each row. All rollouts of a group share it.
+    """
+    return Dataset.from_list(
+        [{"prompt": f"task {index % count}", "task": index % count, "seed": seed} for index, seed in enumerate(seeds)]
+    )
+
+
+def outcome(score: Sequence[Score], **_: Any) -> list[float | None]:
+    """Return the value of each rollout's score; None, where there is a failure, leaves the rollout out."""
+    return [item.value for item in score]
+
+
+class TaskRows:
+    """Builds the episodes of dataset rows.
+
+    Args:
+        environment: The domain.
+        tasks: The tasks that rows refer to by position.
+    """
+
+    def __init__(self, environment: Environment, tasks: Sequence[Task]) -> None:
+        self.environment = environment
+        self.tasks = tasks
+
+    def episodes(self, rows: Sequence[dict[str, Any]]) -> list[Episode]:
+        """Return a fresh episode for each row."""
+        return [
+            Episode(self.environment, self.tasks[row["task"]], seed=row["seed"], record=False) for row in rows
+        ]
+
+
+class EpisodeGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
+    """GRPO on episodes.
+
+    Args:
+        rows: Builds the episodes of dataset rows.
+        codec: Turns episodes into tokens.
+        turn_tokens: The most tokens in one turn of the model.
+        forward_tokens: The most tokens in one forward pass of the loss, on a single process.
+        on_rollouts: Hears of every batch of rollouts: optimizer step, transcripts, scores.
+        **trainer: Passed to TRL's trainer; `args.max_completion_length` is the limit of the whole trajectory.
+    """
+
+    def __init__(
+        self,
+        *,
+        rows: TaskRows,
+        codec: ChatCodec,
+        turn_tokens: int,
+        forward_tokens: int = 8192,
+        on_rollouts: OnRollouts | None = None,
+        **trainer: Any,
+    ) -> None:
+        super().__init__(reward_funcs=[outcome], rollout_func=_rollout, **trainer)
+        self._rows = rows
+        self._codec = codec
+        self._turn_tokens = turn_tokens
+        self._forward_tokens = forward_tokens
+        self._on_rollouts = on_rollouts
+        self._batch: list[dict[str, Any]] = []
+        self._asked: Tensor | None = None
+        if self.use_vllm:
+            self.vllm_generation.max_completion_length = turn_tokens
+
+    # --- rollouts ---------------------------------------------------------------------------------------
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        """Remember which tasks are to be played; afterwards, leave out rollouts that teach nothing."""
+        self._batch = inputs
+        output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        return self._informative(output) if self._may_select else output
+
+    def play_batch(self) -> dict[str, Any]:
+        """Play the present batch and return it in the form of TRL's rollout functions."""
+        episodes = self._rows.episodes(self._batch)
+        transcripts = self._play_lock_step(episodes) if self._in_lock_step else self._play(episodes)
+        scores = [transcript.episode.score() for transcript in transcripts]
+        self._report(transcripts, scores)
+        masks = [
+            [0] * len(item.mask) if self.mask_truncated_completions and item.episode.truncated else item.mask
+            for item in transcripts
+        ]
+        return {
+            "prompt_ids": [item.prompt for item in transcripts],
+            "completion_ids": [item.completion for item in transcripts],
+            "logprobs": [item.logprobs for item in transcripts] if self.use_vllm else None,
+            "env_mask": masks,
+            "score": scores,
+        }
+
+    @property
+    def _in_lock_step(self) -> bool:
+        """Whether TRL generates: with vLLM, or when ranks have to generate together."""
+        return self.use_vllm or self.accelerator.num_processes > 1
+
+    def _play(self, episodes: list[Episode]) -> list[Transcript]:
+        sampling = Sampling(self.temperature, self.top_p, self._turn_tokens, self._context)
+        model = self.accelerator.unwrap_model(self.model)
+        engine = GenerationEngine(model, self.eos_token_ids, sampling, rows=len(episodes))
+        seeds = [f"{self.args.seed}/{self.state.global_step}/{index}" for index in range(len(episodes))]
+        return play(engine, self._codec, episodes, seeds, self.max_completion_length)
+
+    def _play_lock_step(self, episodes: list[Episode]) -> list[Transcript]:
+        """Generate turn by turn through TRL; every rank takes part in every turn until all have finished."""
+        player = Player(self._codec, episodes, self.max_completion_length)
+        active = list(range(len(episodes)))
+        while True:
+            widest = int(self.accelerator.gather(torch.tensor([len(active)], device=self.accelerator.device)).max())
+            if widest == 0:
+                return player.transcripts
+            histories = [player.transcripts[index].prompt + player.transcripts[index].completion for index in active]
+            filler = [list(player.transcripts[0].prompt)] * (widest - len(active))
+            ids, logprobs = self._generate_single_turn(histories + filler, None, {}, num_generations=1)
+            turns = [
+                self._turn(index, ids[place], logprobs[place] if logprobs is not None else None)
+                for place, index in enumerate(active)
+            ]
+            answers = player.advance(turns)
+            active = [index for index, answer in zip(active, answers, strict=True) if answer is not None]
+
+    def _turn(self, index: int, ids: Sequence[int], logprobs: Sequence[float] | None) -> SampledTurn:
+        """Cut a turn that TRL sampled up to the limit of the trajectory to the limit of a turn."""
+        drawn = list(ids[: self._turn_tokens])
+        complete = bool(drawn) and drawn[-1] in self.eos_token_ids
+        return SampledTurn(index, drawn, complete, list(logprobs[: len(drawn)]) if logprobs is not None else None)
+
+    @property
+    def _context(self) -> int:
+        limit: int = self.model.config.get_text_config().max_position_embeddings
+        return limit
+
+    def _report(self, transcripts: Sequence[Transcript], scores: Sequence[Score]) -> None:
+        """Log what the episodes say."""
+        mode = "train" if self.model.training else "eval"
+        valid = [score for score in scores if score.value is not None]
+        figures = {
+            "episode/success": [float(score.success) for score in valid],
+            "episode/failures": [float(score.value is None) for score in scores],
+            "episode/truncated": [float(item.episode.truncated) for item in transcripts],
+            "episode/turns": [float(item.episode.turn) for item in transcripts],
+            "episode/call_errors": [float(sum(call.error is not None for call in item.episode.calls)) for item in transcripts],
+            "episode/tokens": [float(item.sampled) for item in transcripts],
+        }
+        for name in sorted({name for score in valid for name in score.components}):
+            figures[f"components/{name}"] = [s.components[name] for s in valid if name in s.components]
+        for name, values in figures.items():
+            if values:
+                self._metrics[mode][name].append(sum(values) / len(values))
+        if self._on_rollouts is not None and mode == "train":
+            self._on_rollouts(self.state.global_step, transcripts, scores)
+
+    # --- loss -------------------------------------------------------------------------------------------
+
+    @property
+    def _may_select(self) -> bool:
+        """Whether a rollout with advantage zero has no influence on the gradient, and rows may be left out."""
+        args = self.args
+        whole = args.steps_per_generation == 1 and self.accelerator.num_processes == 1
+        return bool(self.model.training and whole and self.beta == 0.0 and not self._entropy_bonus_enabled)
+
+    @staticmethod
+    def _informative(output: dict[str, Any]) -> dict[str, Any]:
+        chosen = output["advantages"].abs() > 1e-3
+        if not bool(chosen.any()):
+            chosen[0] = True
+        size = len(chosen)
+        return {
+            name: value[chosen] if isinstance(value, Tensor) and value.ndim and len(value) == size else value
+            for name, value in output.items()
+        }
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
+        """Remember which tokens count, so that only these are computed."""
+        mask = inputs["completion_mask"]
+        self._asked = mask * inputs["tool_mask"] if "tool_mask" in inputs else mask
+        try:
+            loss: Tensor = super()._compute_loss(model, inputs)
+        finally:
+            self._asked = None
+        return loss
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        logits_to_keep: int,
+        batch_size: int | None = None,
+        compute_entropy: bool = False,
+        compute_aux_loss: bool = False,
+        **inputs: Any,
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        if self._asked is None or compute_aux_loss or not self._plain(model):
+            return super()._get_per_token_logps_and_entropies(  # type: ignore[no-any-return]
+                model,
+                input_ids,
+                attention_mask,
+                logits_to_keep,
+                batch_size=batch_size,
+                compute_entropy=compute_entropy,
+                compute_aux_loss=compute_aux_loss,
+                **inputs,
+            )
+        asked = torch.cat([torch.zeros_like(input_ids[:, :-logits_to_keep]), self._asked], dim=1).bool()
+        present = attention_mask.bool()
+        with self.accelerator.autocast():
+            scored = score_tokens(
+                model,
+                [row[keep] for row, keep in zip(input_ids, present, strict=True)],
+                [row[keep] for row, keep in zip(asked, present, strict=True)],
+                temperature=self.temperature,
+                entropies=compute_entropy,
+                tokens=self._forward_tokens,
+            )
+        places = asked[:, -logits_to_keep:]
+        return _spread(scored.logprobs, places), _spread(scored.entropies, places), None
+
+    def _plain(self, model: Any) -> bool:
+        """Whether the model is a bare causal language model on one process: no adapter, no wrapper."""
+        return self.accelerator.num_processes == 1 and model is self.accelerator.unwrap_model(model) and not hasattr(
+            model, "peft_config"
+        )
+
+
+def _rollout(prompts: Sequence[str], trainer: EpisodeGRPOTrainer) -> dict[str, Any]:
+    return trainer.play_batch()
+
+
+def _spread(values: Tensor | None, places: Tensor) -> Tensor | None:
+    """Put values at their places in a matrix of zeros."""
+    return None if values is None else values.new_zeros(places.shape).masked_scatter(places, values)

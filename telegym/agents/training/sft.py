@@ -1,0 +1,104 @@
+"""Supervised learning on demonstrations: the loss counts the demonstrator's tokens only.
+
+Demonstrations are tokenised as rollouts are, so that the model learns from exactly the tokens it will see. A batch is
+made of sequences of similar length up to a budget of tokens; batches are formed once and shuffled by the trainer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import Trainer
+
+from telegym.agents.prompting import ChatCodec
+from telegym.agents.training.scoring import buckets, score_tokens
+from telegym.core.episode import Episode
+from telegym.core.messages import Message
+
+__all__ = ["Demonstration", "DemonstrationTrainer", "batches", "demonstrate"]
+
+Demonstrator = Callable[[Episode], Message]
+
+
+@dataclass(frozen=True, slots=True)
+class Demonstration:
+    """Tokens of one played episode."""
+
+    ids: list[int]
+    """All tokens, the prompt first."""
+    mask: list[int]
+    """1 for each token to be learnt."""
+
+
+def demonstrate(codec: ChatCodec, episode: Episode, demonstrator: Demonstrator, tokens: int) -> Demonstration | None:
+    """Play an episode to its end.
+
+    Args:
+        codec: Turns the episode into tokens.
+        episode: What is played.
+        demonstrator: Chooses the messages.
+        tokens: The most tokens.
+
+    Returns:
+        The demonstration, or None if it needs more tokens.
+    """
+    ids = codec.prompt(episode)
+    mask = [0] * len(ids)
+    while len(ids) <= tokens:
+        message = demonstrator(episode)
+        turn = codec.turn(message)
+        answer = episode.step(message)
+        ids, mask = ids + turn, mask + [1] * len(turn)
+        if episode.done:
+            return Demonstration(ids, mask) if len(ids) <= tokens else None
+        suffix = codec.suffix(answer)
+        ids, mask = ids + suffix, mask + [0] * len(suffix)
+    return None
+
+
+def batches(demonstrations: Sequence[Demonstration], tokens: int, epochs: int, seed: int) -> list[list[Demonstration]]:
+    """Return batches of up to `tokens` tokens, epoch after epoch, each epoch in an order of its own."""
+    grouped = list(buckets([len(item.ids) for item in demonstrations], tokens))
+    ordered: list[list[Demonstration]] = []
+    for epoch in range(epochs):
+        Random(f"{seed}/{epoch}").shuffle(grouped)
+        ordered += [[demonstrations[index] for index in group] for group in grouped]
+    return ordered
+
+
+class DemonstrationTrainer(Trainer):
+    """A transformers `Trainer` whose dataset consists of ready batches, in order."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        return torch.utils.data.SequentialSampler(self.train_dataset)
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Tensor:
+        """Return the mean negative log-likelihood of the demonstrator's tokens."""
+        scored = score_tokens(model, inputs["sequences"], inputs["masks"], tokens=inputs["tokens"])
+        return -scored.logprobs.mean()
+
+
+def collate(batch: Sequence[Sequence[Demonstration]]) -> dict[str, Any]:
+    """Return the tensors of one ready batch."""
+    (items,) = batch
+    return {
+        "sequences": [torch.tensor(item.ids) for item in items],
+        "masks": [torch.tensor(item.mask) for item in items],
+        "tokens": 2 * max(len(item.ids) for item in items) * len(items),
+    }
+
+
+def corpus(codec: ChatCodec, demonstrations: Iterable[Demonstration]) -> list[str]:
+    """Return the texts of demonstrations, control tokens included."""
+    return [codec.tokenizer.decode(item.ids) for item in demonstrations]
