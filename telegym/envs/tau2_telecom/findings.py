@@ -51,6 +51,8 @@ class Findings:
     """Bill records by id."""
     bills_listed: bool = False
     """Whether the customer's bills were listed."""
+    plans: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Plan records by id."""
     usage: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Data usage by line id, with numbers."""
     requested: str | None = None
@@ -226,6 +228,8 @@ class Findings:
             self._read_bill(found)
         elif "full_name" in found:
             self.customer = found
+        elif "data_limit_gb" in found:
+            self.plans[found["plan_id"]] = found
 
     def _read_bill(self, bill: dict[str, Any]) -> None:
         self.bills[bill["bill_id"]] = bill

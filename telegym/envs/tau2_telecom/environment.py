@@ -1,0 +1,232 @@
+"""Tau2Telecom: the telecom environment, configured by source, mode, policy and scoring."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, get_args
+
+from telegym.core.environment import Environment
+from telegym.core.errors import ConfigurationError, TaskError, did_you_mean
+from telegym.core.messages import Message
+from telegym.core.score import Score
+from telegym.core.task import Task, TaskSet
+from telegym.core.tool import Toolkit
+from telegym.core.user import User
+from telegym.envs.tau2_telecom.benchmark import Tau2Benchmark, build_world
+from telegym.envs.tau2_telecom.case import Case, scenario_of
+from telegym.envs.tau2_telecom.expert import Expert
+from telegym.envs.tau2_telecom.native import MAX_FAULTS, NativeTasks
+from telegym.envs.tau2_telecom.oracle import next_message, par
+from telegym.envs.tau2_telecom.phrases import policy_file
+from telegym.envs.tau2_telecom.scenario import UserScenario
+from telegym.envs.tau2_telecom.scoring import Scoring, official_score, strict_score
+from telegym.envs.tau2_telecom.world import TelecomWorld
+
+if TYPE_CHECKING:
+    from telegym.core.episode import Episode, Limits
+
+__all__ = ["GREETING", "Mode", "Policy", "Source", "Tau2Telecom"]
+
+Source = Literal["native", "benchmark"]
+"""Where tasks come from: the generator, or a tau2-bench data folder."""
+Mode = Literal["solo", "dual"]
+"""Whether the agent works alone from a ticket, or talks to a user who operates the phone."""
+Policy = Literal["manual", "workflow"]
+"""Which technical document the agent gets."""
+
+GREETING = "Hello! How can I help you today?"
+"""What the agent says first when there is a user."""
+_KEPT_CASES = 4096
+
+_T = TypeVar("_T")
+
+
+class Tau2Telecom(Environment):
+    """A carrier's help desk, as tau2-bench's telecom domain defines it.
+
+    Args:
+        source: `native` for generated tasks, `benchmark` for those of a tau2-bench data folder.
+        data: The data folder, for source `benchmark`.
+        split: Native: train, dev, test or test-compositions. Benchmark: a split of the folder, or `all`.
+            By default `train`, or the benchmark's `base`.
+        mode: `solo` for an agent that works alone, `dual` for one that talks to a user.
+        scoring: `strict`, or `benchmark` for exactly the official rule.
+        policy: `manual` or `workflow`: which technical document follows the main policy.
+        count: How many native tasks.
+        seed: Decides the native tasks.
+        max_faults: The most faults in a native task.
+        user: Who plays the user in mode `dual`: `scripted`, or a model as `openai:MODEL`.
+
+    Raises:
+        ConfigurationError: If an option has no valid value, or the data folder cannot be read.
+    """
+
+    id: ClassVar[str] = "tau2-telecom"
+
+    def __init__(
+        self,
+        *,
+        source: Source = "native",
+        data: str | None = None,
+        split: str | None = None,
+        mode: Mode = "solo",
+        scoring: Scoring = "strict",
+        policy: Policy = "manual",
+        count: int = 1000,
+        seed: int = 0,
+        max_faults: int = MAX_FAULTS,
+        user: str = "scripted",
+    ) -> None:
+        self.source: Source = _one_of("source", source, get_args(Source))
+        self.mode: Mode = _one_of("mode", mode, get_args(Mode))
+        self.scoring: Scoring = _one_of("scoring", scoring, get_args(Scoring))
+        self.policy: Policy = _one_of("policy", policy, get_args(Policy))
+        self.data, self.split, self.count, self.seed, self.max_faults = data, split, count, seed, max_faults
+        self.user_spec = user
+        self._benchmark = self._open_benchmark()
+        self._tasks = self._choose_tasks()
+        self._cases: OrderedDict[str, Case] = OrderedDict()
+        self._toolkit: Toolkit | None = None
+        self._instructions: str | None = None
+        self._limits: Limits | None = None
+
+    def _open_benchmark(self) -> Tau2Benchmark | None:
+        if self.source == "native":
+            if self.data is not None:
+                raise ConfigurationError(f"data={self.data!r} goes with source='benchmark', but source is 'native'")
+            return None
+        if self.data is None:
+            raise ConfigurationError("source='benchmark' needs data, the path of a tau2-bench data folder")
+        try:
+            return Tau2Benchmark(self.data)
+        except TaskError as error:
+            raise ConfigurationError(str(error)) from error
+
+    def _choose_tasks(self) -> TaskSet:
+        if self._benchmark is None:
+            split: Any = self.split or "train"
+            return NativeTasks(self.seed, split, self.count, max_faults=self.max_faults)
+        tasks = self._benchmark.tasks
+        name = self.split or ("base" if "base" in tasks.splits else "all")
+        if name == "all":
+            return tasks
+        try:
+            return tasks.split(name)
+        except TaskError as error:
+            raise ConfigurationError(f"{error} Or 'all'.") from error
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options with which an equal environment is built."""
+        return {
+            "source": self.source,
+            "data": self.data,
+            "split": self.split,
+            "mode": self.mode,
+            "scoring": self.scoring,
+            "policy": self.policy,
+            "count": self.count,
+            "seed": self.seed,
+            "max_faults": self.max_faults,
+            "user": self.user_spec,
+        }
+
+    @property
+    def tasks(self) -> TaskSet:
+        """The tasks that can be played."""
+        return self._tasks
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of tau2-bench."""
+        if self._limits is None:
+            from telegym.core.episode import Limits
+
+            self._limits = Limits()
+        return self._limits
+
+    @property
+    def text_ends_episode(self) -> bool:
+        """True in mode `solo`: nobody listens."""
+        return self.mode == "solo"
+
+    def toolkit(self, task: Task) -> Toolkit:
+        """Return all 43 tools, with `done` for an agent that works alone."""
+        if self._toolkit is None:
+            from telegym.tools.tau2_telecom import dual_toolkit, solo_toolkit
+
+            self._toolkit = solo_toolkit() if self.mode == "solo" else dual_toolkit()
+        return self._toolkit
+
+    def build_world(self, task: Task, seed: int = 0) -> TelecomWorld:
+        """Return the initial world of a task."""
+        return build_world(self._benchmark.initial_state if self._benchmark else None, task, seed)
+
+    def instructions(self, task: Task) -> str:
+        """Return main policy and technical document."""
+        if self._instructions is None:
+            self._instructions = self._read_instructions()
+        return self._instructions
+
+    def _read_instructions(self) -> str:
+        solo = self.mode == "solo"
+        if self._benchmark is not None:
+            return self._benchmark.policy(self.policy, solo)
+        main = policy_file("main_policy_solo" if solo else "main_policy")
+        workflow = "tech_workflow_solo" if solo else "tech_workflow"
+        tech = policy_file(workflow if self.policy == "workflow" else "tech_manual")
+        return (
+            f"<main_policy>\n{main}\n</main_policy>\n<tech_support_policy>\n{tech}\n</tech_support_policy>"
+        )
+
+    def opening(self, task: Task) -> list[Message]:
+        """Return the ticket, or the greeting to which the user answers."""
+        if self.mode == "solo":
+            return [Message(role="user", content=task.ticket)]
+        return [Message(role="assistant", content=GREETING)]
+
+    def scenario(self, task: Task) -> UserScenario:
+        """Return what the user of a task knows and wants."""
+        return scenario_of(task)
+
+    def user(self, task: Task, seed: int) -> User | None:
+        """Return the user, or None in mode `solo`."""
+        if self.mode == "solo":
+            return None
+        from telegym.agents.users import make_user  # who plays the user is known to the agents' package only
+
+        return make_user(self.user_spec, self.scenario(task), seed=seed)
+
+    def case(self, task: Task) -> Case:
+        """Return what the task comes down to behind the scenes."""
+        case = self._cases.get(task.id)
+        if case is None or case.task is not task:
+            case = self._cases[task.id] = Case.of(task, self.build_world(task))
+            if len(self._cases) > _KEPT_CASES:
+                self._cases.popitem(last=False)
+        return case
+
+    def score(self, episode: Episode) -> Score:
+        """Return the score by the rule chosen for this environment."""
+        if self.scoring == "benchmark":
+            return official_score(episode)
+        return strict_score(episode, self.case(episode.task))
+
+    def hint(self, episode: Episode) -> Message | None:
+        """Return the oracle's next message."""
+        return next_message(episode, self.case(episode.task), alone=self.mode == "solo")
+
+    def expert(self, episode: Episode) -> Message | None:
+        """Return the unprivileged expert's next message, in mode `solo`; None in mode `dual`."""
+        return Expert().act(episode) if self.mode == "solo" else None
+
+    def par(self, task: Task) -> int:
+        """Return the fewest tool calls, `done` included, that solve a task alone and by the book."""
+        return par(task, self.case(task), self.build_world(task))
+
+
+def _one_of(name: str, value: _T, valid: tuple[Any, ...]) -> _T:
+    if value not in valid:
+        hint = did_you_mean(str(value), valid)
+        raise ConfigurationError(f"{name} is {value!r}; valid: {', '.join(map(str, valid))}.{hint}")
+    return value
