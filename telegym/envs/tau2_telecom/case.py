@@ -81,7 +81,7 @@ class Case:
         return cls(
             task=task,
             subject=subject,
-            family=cast(Family, family) if family in FAMILIES else "service_issue",
+            family=next((each for each in FAMILIES if each == family), "service_issue"),
             faults=faults,
             expected_failure=expected_failure,
             abroad=initial.state.surroundings.is_abroad,
@@ -130,7 +130,7 @@ def _saw_ended_contract(findings: Findings, subject: Subject) -> bool:
 def _saw_used_up(findings: Findings, subject: Subject) -> bool:
     usage, line = findings.usage.get(subject.line_id), findings.lines.get(subject.line_id)
     if usage is not None:
-        return usage["data_refueling_gb"] >= REFUEL_LIMIT_GB and usage["data_used_gb"] >= usage["data_limit_gb"]
+        return bool(usage["data_refueling_gb"] >= REFUEL_LIMIT_GB)
     if line is None or line["plan_id"] not in findings.plans:
         return False
     return bool(line["data_refueling_gb"] >= REFUEL_LIMIT_GB)

@@ -32,6 +32,13 @@ def immediate_transfer(case: Case) -> Iterator[tuple[str, dict[str, Any]]]:
     yield _DONE
 
 
+def failed_transfer(case: Case) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Call the transfer so that it fails: the official rule counts the attempt."""
+    yield _identify(case)
+    yield TRANSFER_TOOL, {}
+    yield _DONE
+
+
 def polite_transfer(case: Case) -> Iterator[tuple[str, dict[str, Any]]]:
     """Identify the customer, look at what is cheap to look at and says nothing, then hand over."""
     yield _identify(case)
@@ -143,6 +150,7 @@ CHEATERS: dict[str, Cheater] = {
     each.__name__: each
     for each in (
         immediate_transfer,
+        failed_transfer,
         polite_transfer,
         suspend_someone,
         loop,

@@ -154,8 +154,8 @@ def goal(composition: Composition, subject: Subject) -> tuple[Assertion, ...]:
     """Return the assertions about the final state."""
     if composition.expected_failure:
         return _FAILURE[composition.family]
-    unpaid = ("assistant", "assert_no_overdue_bill", {"overdue_bill_id": subject.bill_id})
-    extra = (_assert(*unpaid),) if composition.family == "service_issue" else ()
+    settled = _assert("assistant", "assert_no_overdue_bill", {"overdue_bill_id": subject.bill_id})
+    extra = (settled,) if composition.family == "service_issue" else ()
     leaves = (each for name in composition.faults for each in fault(name).leaves(subject))
     return (*_SUCCESS[composition.family], *extra, *leaves)
 

@@ -175,9 +175,7 @@ class Tau2Telecom(Environment):
         main = policy_file("main_policy_solo" if solo else "main_policy")
         workflow = "tech_workflow_solo" if solo else "tech_workflow"
         tech = policy_file(workflow if self.policy == "workflow" else "tech_manual")
-        return (
-            f"<main_policy>\n{main}\n</main_policy>\n<tech_support_policy>\n{tech}\n</tech_support_policy>"
-        )
+        return f"<main_policy>\n{main}\n</main_policy>\n<tech_support_policy>\n{tech}\n</tech_support_policy>"
 
     def opening(self, task: Task) -> list[Message]:
         """Return the ticket, or the greeting to which the user answers."""

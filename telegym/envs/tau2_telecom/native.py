@@ -86,15 +86,15 @@ class NativeTasks(TaskSet):
         super().__init__(())
         _check(split, count, max_faults, families)
         self.seed = seed
-        self.split_name: Split = split
-        self.count = count
+        self.split_name = split
+        self._size = count
         self.max_faults = max_faults
         self.families = tuple(families)
         self._made: dict[int, Task] = {}
         self._ids: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
-        return self.count
+        return self._size
 
     @overload
     def __getitem__(self, index: int) -> Task: ...
@@ -102,11 +102,11 @@ class NativeTasks(TaskSet):
     def __getitem__(self, index: slice) -> TaskSet: ...
     def __getitem__(self, index: int | slice) -> Task | TaskSet:
         if isinstance(index, slice):
-            return TaskSet([self._task(number) for number in range(self.count)[index]])
-        return self._task(range(self.count)[index])
+            return TaskSet([self._task(number) for number in range(self._size)[index]])
+        return self._task(range(self._size)[index])
 
     def __iter__(self) -> Iterator[Task]:
-        return (self._task(index) for index in range(self.count))
+        return (self._task(index) for index in range(self._size))
 
     def __contains__(self, item: object) -> bool:
         task_id = item.id if isinstance(item, Task) else item
@@ -117,7 +117,7 @@ class NativeTasks(TaskSet):
     def ids(self) -> tuple[str, ...]:
         """Ids in order."""
         if self._ids is None:
-            self._ids = tuple(self._id(index, self._draw(index)) for index in range(self.count))
+            self._ids = tuple(self._id(index, self._draw(index)) for index in range(self._size))
         return self._ids
 
     def by_id(self, task_id: str) -> Task:
@@ -129,9 +129,9 @@ class NativeTasks(TaskSet):
         index = self._index(task_id)
         if index is not None:
             return self._task(index)
-        example = self._id(0, self._draw(0)) if self.count else "none"
-        hint = did_you_mean(task_id, self.ids) if self.count <= 2000 else ""
-        raise TaskError(f"no task {task_id!r} among the {self.count} tasks of this set; an id is {example!r}.{hint}")
+        example = self._id(0, self._draw(0)) if self._size else "none"
+        hint = did_you_mean(task_id, self.ids) if self._size <= 2000 else ""
+        raise TaskError(f"no task {task_id!r} among the {self._size} tasks of this set; an id is {example!r}.{hint}")
 
     def filter(self, keep: Callable[[Task], bool]) -> TaskSet:
         """Return the tasks for which `keep` is true, without splits."""
@@ -139,9 +139,12 @@ class NativeTasks(TaskSet):
 
     def _index(self, task_id: str) -> int | None:
         found = _ID_END.search(task_id)
-        if found is None or int(found["index"]) >= self.count:
+        if found is None or int(found["index"]) >= self._size:
             return None
         index = int(found["index"])
+        made = self._made.get(index)
+        if made is not None:
+            return index if made.id == task_id else None
         return index if self._id(index, self._draw(index)) == task_id else None
 
     def _id(self, index: int, draw: _Draw) -> str:
@@ -271,9 +274,7 @@ def _agreed_amount(rng: Random, family: Family) -> float:
 class _Words:
     """Puts facts into words."""
 
-    def __init__(
-        self, rng: Random, composition: Composition, persona: Persona, subject: Subject, abroad: bool
-    ) -> None:
+    def __init__(self, rng: Random, composition: Composition, persona: Persona, subject: Subject, abroad: bool) -> None:
         self._rng, self._family, self._persona, self._abroad = rng, composition.family, persona, abroad
         self._refuel_gb: float | None = subject.refuel_gb if self._family != "service_issue" else None
         self._subject = subject

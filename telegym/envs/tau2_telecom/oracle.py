@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from telegym.core.errors import TaskError
 from telegym.core.messages import Message, ToolCall
 from telegym.core.task import Task
 from telegym.envs.tau2_telecom.case import TRANSFER_TOOL, Case
@@ -93,17 +94,22 @@ def par(task: Task, case: Case, world: TelecomWorld) -> int:
         task: The task.
         case: Its case.
         world: Its initial world; it is not changed.
+
+    Raises:
+        TaskError: If the oracle cannot solve it.
     """
     from telegym.tools.tau2_telecom import solo_toolkit  # the tools import this package
 
     toolkit, trial, findings = solo_toolkit(), world.fork(), Findings()
-    for number in range(1, _MOST_CALLS + 1):
+    for number in range(1, _MOST_CALLS):
         step = _Plan(case, trial, findings).next()
-        if step is None or step == _DONE:
+        if step == _DONE:
+            return number
+        if step is None:
             break
         outcome = toolkit.execute(trial, ToolCall(id="", name=step.name, arguments=step.arguments))
         findings.observe(step.name, step.arguments, outcome.content)
-    return number
+    raise TaskError(f"task {task.id!r} cannot be solved")
 
 
 class _Plan:
@@ -126,16 +132,16 @@ class _Plan:
         return next(self._repairs(), None) or self._search()
 
     def _goal_met(self, world: TelecomWorld) -> bool:
-        trial = world.fork()
-        return all(trial.run(each.target, each.name, each.arguments) == each.expected for each in self.case.task.assertions)
+        trial, assertions = world.fork(), self.case.task.assertions
+        return all(trial.run(each.target, each.name, each.arguments) == each.expected for each in assertions)
 
     def _tidy_up(self) -> _Step | None:
         """Undo damage that stands between a met goal and a perfect score."""
-        if not any(True for _ in collateral_damage(self.case, self.state)):
+        if next(collateral_damage(self.case, self.state), None) is None:
             return None
-        return next(self._changes_of_phone(self.case.initial.phone), None) if self.case.expected_failure else next(
-            self._repairs(), None
-        )
+        if self.case.expected_failure:
+            return next(self._changes_of_phone(self.case.initial.phone), None)
+        return next(self._repairs(), None)
 
     def _examine(self) -> _Step | None:
         """Find the cause in the cheapest way, then hand over."""

@@ -195,9 +195,7 @@ def _make_healthy(carrier: Carrier, rng: Random) -> None:
     carrier.customer["account_status"] = "Active"
 
 
-def _contact_number(
-    rng: Random, ids: _Ids, lines: list[dict[str, Any]], subject: dict[str, Any] | None
-) -> str:
+def _contact_number(rng: Random, ids: _Ids, lines: list[dict[str, Any]], subject: dict[str, Any] | None) -> str:
     """The number to reach the customer at: that of a line, or another one."""
     chance = rng.random()
     if subject is not None and chance < 0.5:

@@ -37,6 +37,7 @@ SCORINGS: tuple[Scoring, ...] = get_args(Scoring)
 
 _COUNTED_ENDS = ("finished", "user_stop")
 _EPSILON = 1e-9
+_THOUGHT = re.compile(r"<think>.*?(</think>|\Z)", re.S)
 
 RULES: dict[str, str] = {
     "identify_customer_first": "the customer has to be identified before anything is changed or handed over",
@@ -54,6 +55,7 @@ RULES: dict[str, str] = {
     "roaming_only_abroad": "roaming may be enabled only for a user outside the home network",
     "transfer_only_when_needed": "a case that can be solved must not be handed over",
     "find_cause_before_transfer": "the cause has to be found before the case is handed over",
+    "transfer_when_needed": "a case that cannot be solved has to be handed over, by a call that succeeds",
 }
 """The rules of the policy that strict scoring enforces."""
 
@@ -277,12 +279,14 @@ def _broken_in_messages(episode: Episode) -> Iterator[tuple[str, str]]:
             continue
         if len(message.tool_calls) > 1:
             yield "one_call_at_a_time", f"a message called {len(message.tool_calls)} tools"
-        if message.content and not alone and re.sub(r"<think>.*?(</think>|\Z)", "", message.content, flags=re.S).strip():
+        if not alone and _THOUGHT.sub("", message.content or "").strip():
             yield "no_text_with_calls", "a message called a tool and spoke"
 
 
 def _broken_by_calls(episode: Episode, case: Case) -> Iterator[tuple[str, str]]:
+    handed_over = False
     for moment in _moments(episode, case):
+        handed_over = handed_over or moment.name == TRANSFER_TOOL
         if moment.changed or moment.name == TRANSFER_TOOL or moment.before.phone is not moment.after.phone:
             customer = moment.findings.customer
             if customer is None or customer.get("customer_id") != case.subject.customer_id:
@@ -290,6 +294,8 @@ def _broken_by_calls(episode: Episode, case: Case) -> Iterator[tuple[str, str]]:
         if moment.name in _CHECKS and (moment.changed or moment.name == TRANSFER_TOOL):
             yield from _check_account(moment, case)
             yield from _CHECKS[moment.name](moment, case)
+    if case.expected_failure and not handed_over:
+        yield "transfer_when_needed", "the case was not handed over"
 
 
 def _moments(episode: Episode, case: Case) -> Iterator[_Moment]:
