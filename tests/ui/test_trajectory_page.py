@@ -64,7 +64,6 @@ def test_the_page_tells_what_happened() -> None:
         "change_counter",
         "state changed",
         "2 min",
-        "reached",
     ):
         assert part in outline.text
     assert episode.task.ticket in outline.text
