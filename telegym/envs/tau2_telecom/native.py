@@ -32,7 +32,7 @@ from telegym.envs.tau2_telecom.phrases import phrases
 from telegym.envs.tau2_telecom.records import draw_carrier, draw_phone
 from telegym.envs.tau2_telecom.scenario import Family, Persona, UserScenario
 
-__all__ = ["MAX_FAULTS", "SPLITS", "NativeTasks", "Split"]
+__all__ = ["MAX_FAULTS", "SPLITS", "NativeTasks", "Split", "make_task"]
 
 Split = Literal["train", "dev", "test", "test-compositions"]
 """Which tasks: for learning, for choosing, for reporting, and for reporting on compositions never learnt from."""
@@ -210,6 +210,18 @@ class _Choices:
         pool = self._pools.get((family, failing)) or self._pools[family, not failing]
         counts = list(pool)
         return rng.choice(pool[rng.choices(counts, [_COUNT_WEIGHTS[count] for count in counts])[0]])
+
+
+def make_task(composition: Composition, persona: Persona = "None", seed: int = 0) -> Task:
+    """Return a task with exactly these faults; another seed gives another customer, phone and ticket.
+
+    Args:
+        composition: The faults.
+        persona: How the user talks.
+        seed: Decides everything else.
+    """
+    task_id = f"{composition.name}[PERSONA:{persona}]#made-{seed:06d}"
+    return _make_task(task_id, _Draw(Random(task_id), composition, persona), "made")
 
 
 def _make_task(task_id: str, draw: _Draw, split: str) -> Task:
