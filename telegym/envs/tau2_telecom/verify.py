@@ -104,17 +104,17 @@ class VerificationReport:
         }
 
 
-def verify_traces(data: str | Path, traces: Iterable[str | Path]) -> VerificationReport:
+def verify_traces(data: str | Path | Tau2Benchmark, traces: Iterable[str | Path]) -> VerificationReport:
     """Replay recorded traces and compare.
 
     Args:
-        data: A tau2-bench data folder that holds the traces' tasks, see `Tau2Benchmark`.
+        data: A tau2-bench data folder that holds the traces' tasks, see `Tau2Benchmark`; or one that was read already.
         traces: Files of traces or vectors, plain or gzipped.
 
     Raises:
         TaskError: If the data folder or a file cannot be read.
     """
-    benchmark = Tau2Benchmark(data)
+    benchmark = data if isinstance(data, Tau2Benchmark) else Tau2Benchmark(data)
     report = VerificationReport()
     for path in traces:
         for index, record in enumerate(_read_lines(Path(path))):
@@ -381,7 +381,9 @@ def _grant(text: str) -> Any:
     head = text.partition("\nStatus Bar:")[0]
     if head.startswith("Success. "):
         return ["granted", *re.findall(r"'([^']*)'", head)]
-    return ["refused", "app" if "not found" in head else "permission"] if head.startswith("Error. ") else head
+    if not head.startswith("Error. "):
+        return head
+    return ["refused", "app" if "not found" in head else _PERMISSION.findall(head.partition("available")[2])]
 
 
 def _mode(text: str) -> Any:
