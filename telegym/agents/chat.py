@@ -21,7 +21,7 @@ from threading import Event, Lock
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from telegym.agents._wire import Reply, StreamAssembler, WireError, events, read_reply, write_messages
 from telegym.agents.base import Action, Agent
@@ -47,13 +47,14 @@ class ContextLengthError(InfrastructureError):
 class ChatSettings(BaseModel):
     """Where a chat model is and how it is asked."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Who takes a key for the name of a variable shall not find it in an error message.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     model: str
     """Name of the model, as the endpoint knows it."""
-    base_url: str | None = None
+    base_url: str | None = Field(default=None, repr=False)
     """Endpoint up to and including `/v1`; None takes the environment variable OPENAI_BASE_URL, or OpenAI's own."""
-    api_key_variable: str = "OPENAI_API_KEY"
+    api_key_variable: str = Field(default="OPENAI_API_KEY", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", repr=False)
     """Environment variable that holds the API key; without it, requests go without a key."""
     temperature: float | None = Field(default=0.0, ge=0)
     """Sampling temperature; None leaves it to the endpoint."""
@@ -79,6 +80,25 @@ class ChatSettings(BaseModel):
     """Seconds before the second attempt; doubled for each further one."""
     longest_wait: float = Field(default=60.0, ge=0)
     """Longest wait between attempts, in seconds, whatever the server asks for."""
+
+    @classmethod
+    def of(cls, model: str, **settings: Any) -> Self:
+        """Check settings that a person has written.
+
+        Raises:
+            ConfigurationError: If one is unknown or has no valid value.
+        """
+        valid = [name for name in cls.model_fields if name != "model"]
+        for name in settings:
+            if name not in valid:
+                hint = did_you_mean(name, valid)
+                raise ConfigurationError(f"chat models have no option {name!r}; valid: {', '.join(valid)}.{hint}")
+        try:
+            return cls(model=model, **settings)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            name = ".".join(str(part) for part in first["loc"])
+            raise ConfigurationError(f"option {name!r} of chat model {model!r}: {first['msg']}") from None
 
     @property
     def url(self) -> str:
@@ -313,13 +333,13 @@ class ChatClient:
 
 
 def _http_client(settings: ChatSettings) -> httpx.Client:
-    try:
-        import httpx
-    except ImportError as error:
-        raise ConfigurationError("chat models need the package httpx: pip install 'telegym[chat]'") from error
+    import httpx
+
     limits = httpx.Limits(max_connections=settings.parallel, max_keepalive_connections=settings.parallel)
     timeout = httpx.Timeout(settings.timeout, connect=settings.connect_timeout)
-    return httpx.Client(limits=limits, timeout=timeout)
+    # Whatever proxies the environment names, this machine is reached directly.
+    direct = {f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")}
+    return httpx.Client(limits=limits, timeout=timeout, mounts=direct)
 
 
 def _until(pieces: Iterator[str], deadline: float) -> Iterator[str]:
@@ -369,18 +389,13 @@ class ChatAgent(Agent):
         **settings: Fields of `ChatSettings`.
 
     Raises:
-        ConfigurationError: If a setting is unknown.
+        ConfigurationError: If a setting is unknown or has no valid value.
     """
 
     def __init__(self, model: str, *, seed: int = 0, client: ChatClient | None = None, **settings: Any) -> None:
-        for setting in settings:
-            if setting not in ChatSettings.model_fields:
-                valid = [name for name in ChatSettings.model_fields if name != "model"]
-                hint = did_you_mean(setting, valid)
-                raise ConfigurationError(f"chat agents have no option {setting!r}; valid: {', '.join(valid)}.{hint}")
         self.name = f"openai:{model}"
         self.seed = seed
-        self.client = client or ChatClient(ChatSettings(model=model, **settings))
+        self.client = client or ChatClient(ChatSettings.of(model, **settings))
 
     def act(self, episodes: Sequence[Episode]) -> list[Action]:
         """Ask for the next message of every episode, in parallel."""

@@ -296,6 +296,7 @@ def test_a_key_that_no_header_can_carry_is_not_shown(monkeypatch: pytest.MonkeyP
 def test_a_password_in_the_address_is_not_shown() -> None:
     client = ChatClient(ChatSettings(model="m", base_url="http://me:hush@127.0.0.1:1/v1", retries=0))
     assert "hush" not in repr(client)
+    assert "hush" not in repr(client.settings)
     with pytest.raises(InfrastructureError) as caught:
         client.complete(QUESTION)
     assert "hush" not in str(caught.value)
@@ -418,6 +419,34 @@ def test_the_specification_makes_the_agent() -> None:
     agent = make_agent("openai:Qwen/Qwen3-8B", base_url="http://127.0.0.1:1/v1", seed=4)
     assert isinstance(agent, ChatAgent)
     assert (agent.name, agent.seed, agent.client.settings.model) == ("openai:Qwen/Qwen3-8B", 4, "Qwen/Qwen3-8B")
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"temperature": -1}, "option 'temperature' of chat model 'm': .*greater than or equal to 0"),
+        ({"parallel": "many"}, "option 'parallel' of chat model 'm': .*integer"),
+    ],
+)
+def test_settings_without_a_valid_value_are_named(setting: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        ChatAgent("m", **setting)
+
+
+def test_a_key_given_for_the_name_of_its_variable_is_not_shown() -> None:
+    with pytest.raises(ConfigurationError, match="option 'api_key_variable'") as caught:
+        ChatAgent("m", api_key_variable=KEY)
+    assert KEY not in str(caught.value)
+    with pytest.raises(ValueError, match="api_key_variable") as raw:
+        ChatSettings(model="m", api_key_variable=KEY)
+    assert KEY not in str(raw.value)
+
+
+def test_this_machine_is_reached_without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+    with serve(whole("Fine.")) as server, client_of(server, retries=0) as client:
+        assert client.complete(QUESTION).content == "Fine."
 
 
 def test_trajectories_hold_no_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,9 @@ from __future__ import annotations
 import json
 import re
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -86,6 +87,22 @@ def test_the_page_stands_alone_and_is_escaped(full: str) -> None:
     assert "<script" not in full
     assert "default-src 'none'" in full
     assert "Not in this report" not in full
+
+
+def test_every_element_is_closed_where_it_belongs(full: str) -> None:
+    class Nesting(HTMLParser):
+        open: ClassVar[list[str]] = []
+
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            if tag not in ("meta", "img", "br"):
+                self.open.append(tag)
+
+        def handle_endtag(self, tag: str) -> None:
+            assert self.open.pop() == tag
+
+    nesting = Nesting()
+    nesting.feed(full)
+    assert nesting.open == []
 
 
 def test_the_same_run_gives_the_same_report(tmp_path: Path) -> None:
