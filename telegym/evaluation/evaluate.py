@@ -24,6 +24,7 @@ from telegym.core.episode import Episode, Limits
 from telegym.core.errors import ConfigurationError
 from telegym.core.score import Failure, Score
 from telegym.core.task import Task
+from telegym.core.tool import CallError
 from telegym.evaluation.statistics import Estimate, bootstrap_difference, pass_hat_k, success_rate
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Outcome(BaseModel):
     calls: int
     """Tool calls of the agent."""
     errors: dict[str, int] = {}
-    """Failed tool calls of the agent, by class of error."""
+    """Failed tool calls of the agent, by class of error; calls dropped because the episode ended are none."""
     minutes: float = 0.0
     """Simulated time."""
     components: dict[str, float] = {}
@@ -81,6 +82,7 @@ class Outcome(BaseModel):
         score = score if score is not None else episode.score()
         failure = score.failure or episode.failure
         calls = [record for record in episode.calls if record.call.requestor == "assistant"]
+        failed = [record.error for record in calls if record.error not in (None, CallError.DROPPED)]
         return cls(
             task_id=episode.task.id,
             seed=episode.seed,
@@ -91,7 +93,7 @@ class Outcome(BaseModel):
             end=str(episode.end),
             turns=episode.turn,
             calls=len(calls),
-            errors=dict(sorted(Counter(str(record.error) for record in calls if record.error is not None).items())),
+            errors=dict(sorted(Counter(map(str, failed)).items())),
             minutes=episode.world.minutes,
             components=score.components,
             reasons=score.reasons,

@@ -17,6 +17,7 @@ from telegym.core.score import Failure, Score
 from telegym.core.trajectory import read_trajectories
 from telegym.evaluation.evaluate import (
     EvaluationResult,
+    Outcome,
     compare,
     comparison_table,
     evaluate,
@@ -174,3 +175,13 @@ def test_labels_are_not_markup() -> None:
     env = Toy()
     task = env.tasks[0].model_copy(update={"labels": {"family": "[red]odd[/nothing]"}})
     assert "[red]odd[/nothing]" in shown(result_table(evaluate(env, OracleAgent(), [task])))
+
+
+def test_calls_dropped_at_the_end_are_no_errors_and_the_users_calls_not_the_agents() -> None:
+    episode = Episode(Toy(), Toy().tasks[0])
+    episode.step('<tool_call>{"name": "done", "arguments": {}}</tool_call><tool_call>{"name": "done"}</tool_call>')
+    user_call = episode.calls[0].call.model_copy(update={"requestor": "user"})
+    outcome = Outcome.of(episode)
+    assert (outcome.calls, outcome.errors) == (2, {})
+    episode.calls[0].call = user_call
+    assert Outcome.of(episode).calls == 1
