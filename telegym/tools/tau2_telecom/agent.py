@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 
-from telegym.core.errors import ToolError
 from telegym.core.tool import Tool, tool
 from telegym.envs.tau2_telecom import carrier
 from telegym.envs.tau2_telecom.world import TelecomWorld
@@ -182,10 +181,7 @@ def refuel_data(world: TelecomWorld, customer_id: str, line_id: str, gb_amount: 
         line_id: Id of the line.
         gb_amount: How many gigabytes to add, above 0.
     """
-    try:
-        line, charge = carrier.refuel_data(world, customer_id, line_id, gb_amount)
-    except OverflowError:
-        raise ToolError("gb_amount is too large") from None
+    line, charge = carrier.refuel_data(world, customer_id, line_id, gb_amount)
     message = f"Added {gb_amount} GB to line {line_id} for ${charge:.2f}."
     refuelled = _quoted(str(line.data_refueling_gb))
     return f'{{"message": {_quoted(message)}, "new_data_refueling_gb": {refuelled}, "charge": {_quoted(str(charge))}}}'

@@ -165,6 +165,8 @@ calls: st.SearchStrategy[Call] = st.one_of(
     _call("assistant", "disable_roaming", **_owned),
     _call("assistant", "get_data_usage", **_owned),
     _call("assistant", "refuel_data", **_owned, gb_amount=st.sampled_from([0, -1.0, 0.5, 2, 2.0, 100.0])),
-    _call("assistant", "send_payment_request", customer_id=_customers, bill_id=st.sampled_from(["B1", "B2", "B3", "B4"])),
+    _call(
+        "assistant", "send_payment_request", customer_id=_customers, bill_id=st.sampled_from(["B1", "B2", "B3", "B4"])
+    ),
 )
 """Calls of every writing tool and many reading ones, valid and not."""

@@ -196,7 +196,7 @@ def test_policies_are_wrapped_and_missing_ones_named(folder: Path) -> None:
     text = benchmark.policy(solo=True)
     assert text.startswith("<main_policy>\nBe kind.\n</main_policy>")
     assert "<tech_support_policy>\nReboot.\n</tech_support_policy>" in text
-    with pytest.raises(TaskError, match="no main_policy.md; there are: main_policy_solo, tech_support_manual"):
+    with pytest.raises(TaskError, match=r"no main_policy.md; there are: main_policy_solo, tech_support_manual"):
         benchmark.policy()
 
 
@@ -250,7 +250,7 @@ def test_tasks_without_a_world_are_named(data: dict[str, Any], message: str) -> 
 
 def test_a_failing_initialisation_names_task_and_function() -> None:
     call = FunctionCall(target="user", name="turn_dta_off")
-    with pytest.raises(TaskError, match="task 'odd': .*'turn_dta_off'.*Did you mean 'turn_data_off'"):
+    with pytest.raises(TaskError, match=r"task 'odd': .*'turn_dta_off'.*Did you mean 'turn_data_off'"):
         build_world(STATE, Task(id="odd", ticket="", initialization=(call,)))
 
 

@@ -89,9 +89,7 @@ def test_bills_of_one_day_keep_their_order() -> None:
 
 def test_an_overdue_bill_is_listed_last() -> None:
     world = small_world()
-    world.run(
-        "assistant", "suspend_line_for_overdue_bill", {**L1, "new_bill_id": "B777", "contract_ended": False}
-    )
+    world.run("assistant", "suspend_line_for_overdue_bill", {**L1, "new_bill_id": "B777", "contract_ended": False})
     bills = use(world, "get_bills_for_customer", customer_id="C1")
     assert bills[-1]["bill_id"] == "B777"
     assert bills[-1]["status"] == "Overdue"

@@ -50,9 +50,11 @@ def test_airplane_mode_on_again_drops_a_vpn_connected_in_between() -> None:
 def test_turning_data_on_does_not_search() -> None:
     world = small_world(linked=False)
     user(world, "turn_data_on")
-    assert world.phone.network_signal_strength == "good"
+    unsearched: str = world.phone.network_signal_strength
+    assert unsearched == "good"
     user(world, "turn_data_off")
-    assert world.phone.network_signal_strength == "excellent"
+    searched: str = world.phone.network_signal_strength
+    assert searched == "excellent"
 
 
 def test_locking_the_sim_card_knows_two_modes() -> None:

@@ -30,6 +30,14 @@ def prepare(world: TelecomWorld, name: str, **arguments: Any) -> None:
     world.run("user", name, arguments)
 
 
+def connection(world: TelecomWorld) -> str:
+    return world.phone.network_connection_status
+
+
+def technology(world: TelecomWorld) -> str:
+    return world.phone.network_technology_connected
+
+
 def speed(world: TelecomWorld) -> tuple[float | None, str]:
     return phone.speed_test(world.phone, world.surroundings)
 
@@ -70,7 +78,7 @@ def test_the_preference_decides_what_is_found(mode: Any, found: tuple[str, str])
     world = small_world()
     assert use(world, "set_network_mode_preference", mode=mode).startswith(f"Preferred Network Mode set to: {mode}\n")
     assert (world.phone.network_technology_connected, world.phone.network_signal_strength) == found
-    assert world.phone.network_connection_status == "connected"
+    assert connection(world) == "connected"
 
 
 def test_without_5g_the_preferred_mode_takes_4g() -> None:
@@ -190,7 +198,7 @@ def test_a_search_finds_what_there_is_however_one_got_there(before: list[Call]) 
     use(world, "reseat_sim_card")
     assert world.user_dump() == once
     if state.phone.airplane_mode or not state.surroundings.line_active:
-        assert world.phone.network_connection_status == "no_service"
+        assert connection(world) == "no_service"
 
 
 @pytest.mark.parametrize(
@@ -209,13 +217,13 @@ def test_a_search_finds_what_there_is_however_one_got_there(before: list[Call]) 
 def test_what_repairs_service(fault: str, arguments: dict[str, Any], useless: list[str], repair: list[str]) -> None:
     world = small_world()
     prepare(world, fault, **arguments)
-    assert world.phone.network_connection_status == "no_service"
+    assert connection(world) == "no_service"
     for name in useless:
         use(world, name)
-    assert world.phone.network_connection_status == "no_service"
+    assert connection(world) == "no_service"
     for name in repair:
         use(world, name)
-    assert world.phone.network_connection_status == "connected"
+    assert connection(world) == "connected"
 
 
 def test_nothing_unlocks_a_sim_card_and_a_missing_one_hides_its_lock() -> None:
@@ -226,7 +234,7 @@ def test_nothing_unlocks_a_sim_card_and_a_missing_one_hides_its_lock() -> None:
     for name in ("reseat_sim_card", "reboot_device", "reset_apn_settings", "reboot_device"):
         use(world, name)
     assert "PIN" in use(world, "check_sim_status")
-    assert world.phone.network_connection_status == "no_service"
+    assert connection(world) == "no_service"
 
 
 def test_apn_reset_waits_for_the_reboot() -> None:
@@ -245,7 +253,7 @@ def test_setting_the_apn_replaces_everything_at_once() -> None:
     use(world, "reset_apn_settings")
     use(world, "set_apn_settings", apn_settings={"mms_port": "8080"})
     assert world.phone.active_apn_settings == ApnSettings(mms_port=8080)
-    assert world.phone.network_connection_status == "connected"
+    assert connection(world) == "connected"
 
 
 @pytest.mark.parametrize("settings", [{"apn_name": "x"}, {"foo": 1}, {"mms_apn": 5}, {"mms_port": "many"}])
@@ -267,19 +275,19 @@ def test_apn_settings_that_are_no_object_stay_and_break_the_phone() -> None:
     use(world, "check_status_bar")
     world.state_hash()
     use(world, "set_apn_settings", apn_settings={})
-    assert world.phone.network_connection_status == "no_service"
+    assert connection(world) == "no_service"
     use(world, "toggle_airplane_mode")
-    assert world.phone.network_connection_status == "connected"
+    assert connection(world) == "connected"
 
 
 def test_a_mode_that_is_no_text_stays_and_falls_back_to_4g() -> None:
     world = small_world()
     fails(world, "set_network_mode_preference", mode=5)
     assert world.user_dump()["device"]["network_mode_preference"] == 5
-    assert world.phone.network_technology_connected == "4G"
+    assert technology(world) == "4G"
     fails(world, "check_network_mode_preference")
     use(world, "set_network_mode_preference", mode="3g_only")
-    assert world.phone.network_technology_connected == "3G"
+    assert technology(world) == "3G"
 
 
 def test_an_unknown_mode_is_answered_and_changes_nothing() -> None:
@@ -358,7 +366,7 @@ def test_abroad_data_needs_both_sides_of_roaming() -> None:
     assert use(world, "run_speed_test") == "Speed Test Result: 275.00 Mbps (Excellent)."
     world.run("assistant", "disable_roaming", {"customer_id": "C1", "line_id": "L1"})
     assert speed(world) == (None, "No Connection")
-    assert world.phone.network_connection_status == "connected"
+    assert connection(world) == "connected"
 
 
 def test_wifi_cannot_be_switched_in_airplane_mode_and_never_connects() -> None:
@@ -423,15 +431,15 @@ def test_resuming_a_line_needs_a_search() -> None:
     owned = {"customer_id": "C1", "line_id": "L1"}
     world.run("assistant", "suspend_line", {**owned, "reason": "travel"})
     assert not world.surroundings.line_active
-    assert world.phone.network_connection_status == "connected"
+    assert connection(world) == "connected"
     use(world, "toggle_data_saver_mode")
-    assert world.phone.network_connection_status == "connected"
+    assert connection(world) == "connected"
     use(world, "toggle_data")
-    assert world.phone.network_connection_status == "no_service"
+    assert connection(world) == "no_service"
     world.run("assistant", "resume_line", owned)
-    assert world.phone.network_connection_status == "no_service"
+    assert connection(world) == "no_service"
     use(world, "reset_apn_settings")
-    assert world.phone.network_connection_status == "connected"
+    assert connection(world) == "connected"
 
 
 def test_without_a_request_there_is_nothing_to_pay() -> None:

@@ -152,7 +152,9 @@ def test_every_kind_of_state_is_compared(benchmark: Tau2Benchmark, tmp_path: Pat
     assert differences(lambda r: r.update(assertions_before=[*before, True])) == ["-1:assertions before"]
 
 
-def test_hashes_observables_and_rewards_are_compared(benchmark: Tau2Benchmark, tmp_path: Path, vectors: list[Any]) -> None:
+def test_hashes_observables_and_rewards_are_compared(
+    benchmark: Tau2Benchmark, tmp_path: Path, vectors: list[Any]
+) -> None:
     scored = [v for v in vectors if replay(benchmark, tmp_path, {**v, "reward_if_stopped_now": 7.0})]
     assert scored
     vector = scored[0]
@@ -209,7 +211,9 @@ def test_a_vector_without_its_task_is_replayed_without_reward(
         ('{"task_id": "x", "steps": []}', "has neither"),
     ],
 )
-def test_files_that_are_no_recordings_are_named(benchmark: Tau2Benchmark, tmp_path: Path, text: str, message: str) -> None:
+def test_files_that_are_no_recordings_are_named(
+    benchmark: Tau2Benchmark, tmp_path: Path, text: str, message: str
+) -> None:
     file = tmp_path / "odd.jsonl"
     file.write_text(text)
     with pytest.raises(TaskError, match=rf"odd\.jsonl, {message}|odd\.jsonl, line 1.*{message}"):

@@ -181,7 +181,7 @@ def test_run_names_the_nearest_function() -> None:
         small_world().run("user", "turn_data_of", {})
     with pytest.raises(TaskError, match="valid sides: user, assistant"):
         small_world().run("usr", "turn_data_off", {})
-    with pytest.raises(TaskError, match="turn_data_off.*failed"):
+    with pytest.raises(TaskError, match=r"turn_data_off.*failed"):
         small_world().run("user", "turn_data_off", {"now": True})
 
 
