@@ -9,6 +9,7 @@ Hops and errors are counted as tau2-bench counts them, so that its limits can be
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
 from telegym.core.environment import Environment
 from telegym.core.errors import InfrastructureError, TeleGymError
 from telegym.core.messages import Message, ToolCall
-from telegym.core.parsing import parse_assistant_text
+from telegym.core.parsing import MAX_NESTING, nested_too_deeply, parse_assistant_text, without_half_characters
 from telegym.core.score import Failure, Score
 from telegym.core.task import Task
 from telegym.core.tool import CallError, ToolOutcome
@@ -255,7 +256,11 @@ class Episode:
             raise TeleGymError(f"the episode of task {self.task.id!r} has ended ({self.end}); start a new one")
         if self._record:
             self._checkpoint()
-        message = parse_assistant_text(action, len(self._calls)) if isinstance(action, str) else _as_assistant(action)
+        if isinstance(action, str):
+            action = without_half_characters(action)
+            message = parse_assistant_text(action, len(self._calls))
+        else:
+            action = message = _as_assistant(action)
         self._actions.append(action)
         self.turn += 1
         self._hops += 1
@@ -532,11 +537,27 @@ class Episode:
 
 
 def _as_assistant(action: Message) -> Message:
-    """Return a message as the assistant's: whoever built it, its calls are the agent's."""
-    if action.role == "assistant" and all(call.requestor == "assistant" for call in action.tool_calls):
+    """Return a message as the assistant's, whoever built it, with nothing in it that JSON cannot carry."""
+    calls = tuple(_as_agent_call(call) for call in action.tool_calls)
+    content = action.content if action.content is None else without_half_characters(action.content)
+    if action.role == "assistant" and content == action.content and calls == action.tool_calls:
         return action
-    calls = tuple(call.model_copy(update={"requestor": "assistant"}) for call in action.tool_calls)
-    return Message(role="assistant", content=action.content, tool_calls=calls)
+    return Message(role="assistant", content=content, tool_calls=calls)
+
+
+def _as_agent_call(call: ToolCall) -> ToolCall:
+    names = {"id": without_half_characters(call.id), "name": without_half_characters(call.name)}
+    try:
+        if nested_too_deeply(call.arguments):
+            raise ValueError(f"nested deeper than {MAX_NESTING} levels")
+        json.dumps(call.arguments, ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        return ToolCall(
+            **names, parse_error=f"the arguments are not JSON: {error}", raw=ascii(list(call.arguments))[:1000]
+        )
+    if call.requestor == "assistant" and call.id == names["id"] and call.name == names["name"]:
+        return call
+    return call.model_copy(update={**names, "requestor": "assistant"})
 
 
 def _entry(record: CallRecord) -> CallEntry:

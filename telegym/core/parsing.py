@@ -20,7 +20,10 @@ import pydantic_core
 
 from telegym.core.messages import Message, Requestor, ToolCall
 
-__all__ = ["parse_assistant_text"]
+__all__ = ["MAX_NESTING", "nested_too_deeply", "parse_assistant_text", "without_half_characters"]
+
+MAX_NESTING = 64
+"""Deepest nesting of arguments that are read at all; tools take less."""
 
 _OPEN, _CLOSE = "<tool_call>", "</tool_call>"
 _THINK, _THINK_END = "<think>", "</think>"
@@ -31,6 +34,7 @@ _CALL_KEYS = re.compile(r'"(?:arguments|parameters|function|tool_calls)"\s*:')
 _FENCE = re.compile(r"\A```(?:json|tool_call|tool_code|python)?\s*\n(.*?)\n?\s*```\Z", re.DOTALL)
 _FUNCTION_FORM = re.compile(r"\A\[?\s*[A-Za-z_]\w*\(.*\)\s*\]?\Z", re.DOTALL)
 _CUT_SHORT = re.compile(r"\A\[?\s*[A-Za-z_]\w*\(\s*\w+\s*=")
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
 _CONSTANTS = {"true": True, "false": False, "null": None}
 
 
@@ -50,10 +54,11 @@ def parse_assistant_text(text: str, first_id: int = 0, requestor: Requestor = "a
         A message of role `assistant` with the remaining text (None if there is none) and the calls in order. Calls that
         cannot be read have `parse_error` set.
     """
+    text = without_half_characters(text)
     message = _parse_single_block(text, first_id, requestor)
     if message is not None:
         return message
-    pieces, calls = _split(_without_half_characters(text))
+    pieces, calls = _split(text)
     content = "\n".join(part for piece in pieces if (part := piece.strip())) or None
     if not calls and content is not None:
         content, calls = _parse_plain(content)
@@ -65,6 +70,8 @@ def _parse_single_block(text: str, first_id: int, requestor: Requestor) -> Messa
     """Read the most common form at once: one block and nothing else."""
     if not (text.startswith(_OPEN) and text.endswith(_CLOSE) and text.find(_OPEN, 1) < 0):
         return None
+    if text.count("[") + text.count("{") > MAX_NESTING:
+        return None
     try:
         body = pydantic_core.from_json(text[len(_OPEN) : -len(_CLOSE)], allow_inf_nan=False)
     except ValueError:
@@ -72,13 +79,13 @@ def _parse_single_block(text: str, first_id: int, requestor: Requestor) -> Messa
     if type(body) is not dict or body.keys() != {"name", "arguments"}:
         return None
     name, arguments = body["name"], body["arguments"]
-    if type(name) is not str or type(arguments) is not dict:
+    if type(name) is not str or not name or type(arguments) is not dict:
         return None
     call = ToolCall(id=f"call_{first_id}", name=name, arguments=arguments, requestor=requestor)
     return Message(role="assistant", tool_calls=(call,))
 
 
-def _without_half_characters(text: str) -> str:
+def without_half_characters(text: str) -> str:
     """Replace lone surrogates, which no file or server can carry."""
     return text if text.isascii() else text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
@@ -189,7 +196,12 @@ def _decode(text: str, start: int) -> tuple[Any, int]:
     if begin == len(text):
         raise _Unreadable("the call is empty")
     try:
-        return _DECODER.raw_decode(text, begin)
+        value, end = _DECODER.raw_decode(text, begin)
+        if _HALF_CHARACTER.search(text, begin, end):
+            json.dumps(value, ensure_ascii=False).encode()
+        return value, end
+    except UnicodeEncodeError:
+        raise _Unreadable("not valid JSON: half of a surrogate pair") from None
     except json.JSONDecodeError as error:
         place = f"at character {error.pos - begin} of the call"
         raise _Unreadable(f'not valid JSON: {error.msg} {place}; expected {{"name": …, "arguments": {{…}}}}') from None
@@ -234,10 +246,20 @@ def _call_of(value: Any, raw: str) -> dict[str, Any]:
             return _malformed(raw, f"arguments: {error}", name)
     if not isinstance(arguments, dict):
         return _malformed(raw, f'"arguments" must be a JSON object, not {json.dumps(arguments)[:40]}', name)
+    if nested_too_deeply(arguments):
+        return _malformed(raw, f"the arguments are nested deeper than {MAX_NESTING} levels", name)
     call: dict[str, Any] = {"name": name, "arguments": arguments}
     if isinstance(value.get("id"), str) and value["id"]:
         call["id"] = value["id"]
     return call
+
+
+def nested_too_deeply(value: Any, levels: int = MAX_NESTING) -> bool:
+    """Return whether a JSON value is nested deeper than readers of JSON are sure to follow."""
+    if not isinstance(value, dict | list):
+        return False
+    items = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(nested_too_deeply(item, levels - 1) for item in items)
 
 
 def _malformed(raw: str, reason: str, name: str = "") -> dict[str, Any]:

@@ -84,8 +84,8 @@ class Trajectory(BaseModel):
     """The outcome score."""
 
     def to_json(self) -> str:
-        """Return one line of canonical JSON."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        """Return one line of JSON. The order of arguments is kept: error messages name them in it."""
+        return json.dumps(self.model_dump(mode="json"))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
