@@ -18,7 +18,7 @@ from telegym.core.task import Assertion, FunctionCall, ReferenceAction, Task, Ta
 from telegym.envs.tau2_telecom.state import TelecomState
 from telegym.envs.tau2_telecom.world import TelecomWorld
 
-__all__ = ["Tau2Benchmark", "build_world", "find_domain_folder", "parse_task"]
+__all__ = ["Tau2Benchmark", "build_world", "find_domain_folder", "parse_task", "parse_task_id"]
 
 logger = logging.getLogger(__name__)
 
@@ -139,13 +139,21 @@ def _assertion(item: _Assertion) -> Assertion:
     )
 
 
-def _labels(task_id: str, criteria: _Criteria) -> dict[str, str | int | bool | list[str] | None]:
+def parse_task_id(task_id: str) -> tuple[str | None, str | None, list[str]]:
+    """Return family, persona and faults of an id like `[family]fault|fault[PERSONA:persona]`; None and [] of others."""
     found = _TASK_ID.fullmatch(task_id)
+    if found is None:
+        return None, None, []
+    return found["family"], found["persona"], [name for name in found["faults"].split("|") if name]
+
+
+def _labels(task_id: str, criteria: _Criteria) -> dict[str, str | int | bool | list[str] | None]:
+    family, persona, faults = parse_task_id(task_id)
     names = [action.name for action in criteria.actions or ()]
     return {
-        "family": found["family"] if found else None,
-        "persona": found["persona"] if found else None,
-        "faults": [name for name in found["faults"].split("|") if name] if found else [],
+        "family": family,
+        "persona": persona,
+        "faults": faults,
         "expected_failure": "transfer_to_human_agents" in names,
     }
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import gzip
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +194,19 @@ def test_a_trace_without_its_task_is_a_mismatch(benchmark: Tau2Benchmark, tmp_pa
     assert replay(benchmark, tmp_path, {**traces[0], "task_id": "other"}) == ["-1:replay"]
 
 
+def test_published_tasks_are_made_from_their_ids_where_the_folder_lacks_them(
+    benchmark: Tau2Benchmark, tmp_path: Path, tau2_traces: Path
+) -> None:
+    bare = tmp_path / "telecom"
+    shutil.copytree(benchmark.path, bare)
+    (bare / "tasks.json").chmod(0o644)
+    (bare / "tasks.json").write_text("[]")
+    report = verify_traces(bare, [tau2_traces / "traces.jsonl.gz", tau2_traces / "vectors.jsonl"])
+    assert report.mismatches == []
+    assert report.rebuilt == report.traces
+    assert not report.skipped
+
+
 def test_a_vector_without_its_task_is_replayed_without_reward(
     benchmark: Tau2Benchmark, tmp_path: Path, vectors: list[Any]
 ) -> None:
@@ -200,7 +214,7 @@ def test_a_vector_without_its_task_is_replayed_without_reward(
     file.write_text(json.dumps({**vectors[0], "task_id": "other"}))
     report = verify_traces(benchmark, [file])
     assert report.passed
-    assert report.skipped == {"reward: the data folder has no such task": 1}
+    assert report.skipped == {"reward: unknown task": 1}
 
 
 @pytest.mark.parametrize(
