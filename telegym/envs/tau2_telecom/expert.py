@@ -43,7 +43,13 @@ _HANDOVER = {
     "unknown": "All checks were made; the problem persists.",
 }
 _SWITCHES = ("toggle_data", "toggle_roaming", "toggle_data_saver_mode", "toggle_wifi_calling", "toggle_airplane_mode")
-_MOST_REPEATS = 3
+_IDLE_SWITCHES: dict[Family, tuple[str, ...]] = {
+    "service_issue": ("toggle_data", "toggle_roaming", "toggle_data_saver_mode", "toggle_wifi_calling"),
+    "mobile_data_issue": ("toggle_wifi_calling",),
+    "mms_issue": ("toggle_data_saver_mode",),
+}
+"""Switches that cannot be the cause of a family's problem."""
+_MOST_REPEATS = 4
 """How often one call may be made before the expert gives the case up."""
 
 
@@ -88,7 +94,7 @@ class SlipRates(BaseModel):
     stop_early: float = Field(default=0.0, ge=0, le=1)
     """Finishes before the work is done."""
     needless_toggle: float = Field(default=0.0, ge=0, le=1)
-    """Flips a switch that needs no flipping."""
+    """Flips a switch that needs no flipping; it flips it back when it notices."""
     premature_transfer: float = Field(default=0.0, ge=0, le=1)
     """Hands over without a reason."""
     wrong_argument: float = Field(default=0.0, ge=0, le=1)
@@ -155,7 +161,7 @@ class Expert:
         ticket = next((message.content for message in messages if message.role == "user"), "") or ""
         findings, made = _read(messages)
         habits = self._habits(stream)
-        step = _Decision(Request.read(ticket), findings, habits).next()
+        step = _Decision(Request.read(ticket), findings, made, habits).next()
         if made.count(step) >= _MOST_REPEATS and step != _DONE:
             step = _DONE if findings.transferred else _hand_over("unknown")
         if self.slips is not None:
@@ -214,13 +220,16 @@ def _garble(value: Any, rng: Random) -> Any:
 class _Decision:
     """The next call, given what was found."""
 
-    def __init__(self, request: Request, findings: Findings, habits: _Habits) -> None:
-        self.request, self.found, self.habits = request, findings, habits
+    def __init__(self, request: Request, findings: Findings, made: Sequence[_Step], habits: _Habits) -> None:
+        self.request, self.found, self.made, self.habits = request, findings, made, habits
 
     def next(self) -> _Step:
         """Return the next call."""
-        if self.found.transferred or self._goal_seen():
+        if self.found.transferred:
             return _DONE
+        undo = self._undo()
+        if undo is not None or self._goal_seen():
+            return undo or _DONE
         return (
             self._look()
             or self._fix_basics()
@@ -228,6 +237,14 @@ class _Decision:
             or self._fix_family()
             or self._test()
         )
+
+    def _undo(self) -> _Step | None:
+        """Flip back a switch that was flipped for nothing."""
+        idle = list(_IDLE_SWITCHES[self.request.family])
+        if not self.request.abroad and "toggle_roaming" not in idle:
+            idle.append("toggle_roaming")
+        flipped = (name for name in idle if self.made.count(_step(name)) % 2)
+        return next(map(_step, flipped), None)
 
     def _goal_seen(self) -> bool:
         found, family = self.found, self.request.family

@@ -368,7 +368,7 @@ def _check_refuel(moment: _Moment, case: Case) -> Iterator[tuple[str, str]]:
     seen = line_id in findings.usage or (line_id in findings.lines and before.plan_id in findings.plans)
     if not seen:
         yield "refuel_only_when_used_up", f"the usage of line {line_id} was not read"
-    elif before.data_used_gb < limit + before.data_refueling_gb:
+    elif first.data_used_gb < limit + first.data_refueling_gb:
         yield "refuel_only_when_used_up", f"line {line_id} had data left"
     if after.data_refueling_gb > REFUEL_LIMIT_GB + _EPSILON:
         yield "refuel_within_limit", f"line {line_id} was refuelled to {after.data_refueling_gb:g} GB"

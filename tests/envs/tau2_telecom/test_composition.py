@@ -94,7 +94,9 @@ def as_record(composition: Composition) -> dict[str, Any]:
             each.compare_arguments if each.compare_arguments is None else list(each.compare_arguments)
             for each in solution(composition, PUBLISHED_SUBJECT, summary)
         ],
-        "goal": [(each.target, each.name, each.arguments, each.expected) for each in goal(composition, PUBLISHED_SUBJECT)],
+        "goal": [
+            (each.target, each.name, each.arguments, each.expected) for each in goal(composition, PUBLISHED_SUBJECT)
+        ],
     }
 
 
