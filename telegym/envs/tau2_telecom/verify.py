@@ -414,7 +414,7 @@ def _vpn(text: str) -> Any:
 def _permissions(text: str) -> Any:
     if "not found" in text:
         return "not found"
-    return _PERMISSION.findall(text.rpartition(":")[2])
+    return _PERMISSION.findall(text.rpartition(":")[2]) if ":" in text else []
 
 
 def _app_status(text: str) -> Any:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import pickle
 from typing import Any
 
 import pytest
@@ -164,6 +165,17 @@ def test_another_customers_request_does_not_reach_the_phone() -> None:
     world = small_world()
     assert not world.call_unchecked("assistant", "send_payment_request", {"customer_id": "C2", "bill_id": "B4"})[1]
     assert world.surroundings.payment_request is None
+
+
+@given(some_calls, some_calls)
+def test_a_pickled_world_behaves_the_same(before: list[Call], after: list[Call]) -> None:
+    world = small_world(seed=3)
+    world.run("user", "break_vpn", {})
+    play(world, before)
+    again = pickle.loads(pickle.dumps(world))
+    assert again.state_hash() == world.state_hash()
+    assert play(again, after) == play(world, after)
+    assert again.dump() == world.dump()
 
 
 def test_invented_bill_ids_depend_on_the_seed_alone() -> None:
