@@ -2,7 +2,7 @@
 
 The workload is what agents do: the oracle's way through tasks of every family, with reading calls and refused calls
 between, each written as a model writes it (`<tool_call>` with JSON) and answered as text. Every rate is the median of
-several measurements after a warm-up.
+several measurements after a warm-up, per second of processor time, so that a busy machine does not blur it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import platform
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
-from time import perf_counter
+from time import process_time
 from typing import Any, NamedTuple
 
 from telegym.core.environment import Environment
@@ -24,6 +24,7 @@ __all__ = ["Script", "measure", "workload"]
 
 ENVIRONMENT = "tau2-telecom"
 _TASKS = 40
+_LONGEST = 60
 _NO_LIMITS = Limits(hops=None, errors=None)
 
 
@@ -53,7 +54,7 @@ def measure(*, seconds: float = 1.0, repeats: int = 5, options: Mapping[str, Any
 
     environment = make_environment(ENVIRONMENT, **(options or {}))
     scripts = workload(environment)
-    jobs: dict[str, Callable[[], int]] = {
+    jobs: dict[str, Callable[[], Sample]] = {
         "calls through Episode.step, recording": _playing(environment, scripts, record=True),
         "calls through Episode.step, not recording": _playing(environment, scripts, record=False),
         "env.step": _stepping(environment, scripts),
@@ -81,18 +82,18 @@ def workload(environment: Environment, tasks: int = _TASKS) -> list[Script]:
 
 
 def _script(environment: Environment, task: Task) -> Script:
-    """Follow the oracle, with a reading call and now and then a refused one after each of its steps."""
+    """Follow the oracle, with reading calls after each of its steps and a wrong one in every eight."""
     episode = Episode(environment, task, limits=_NO_LIMITS)
     reads = cycle(_reading_calls(episode))
+    wrong = cycle([_as_text("no_such_tool", {}), _as_text("get_customer_by_id", {"customer": "C1"})])
     texts: list[str] = []
-    while len(texts) < 60:
+    while len(texts) < _LONGEST:
         hint = environment.hint(episode)
         if hint is None or not hint.tool_calls or _ends(episode, hint):
             break
-        texts += [_as_text(call.name, call.arguments) for call in hint.tool_calls]
-        texts += [next(reads), next(reads)]
-        if len(texts) % 4 == 0:
-            texts.append(_as_text("no_such_tool", {"reason": "wrong on purpose"}))
+        for call in hint.tool_calls:
+            texts += [_as_text(call.name, call.arguments), next(reads), next(reads), next(reads)]
+            texts += [next(wrong)] if len(texts) % 8 < 4 else []
         episode.step(hint)
     return Script(task, tuple(texts), len(texts))
 
@@ -113,73 +114,82 @@ def _as_text(name: str, arguments: Mapping[str, Any]) -> str:
     return f"<tool_call>\n{body}\n</tool_call>"
 
 
-def _playing(environment: Environment, scripts: Sequence[Script], *, record: bool) -> Callable[[], int]:
-    def job() -> int:
-        calls = 0
+Sample = tuple[int, float]
+"""How many things were done in how many seconds of processor time."""
+
+
+def _playing(environment: Environment, scripts: Sequence[Script], *, record: bool) -> Callable[[], Sample]:
+    def job() -> Sample:
+        calls, start = 0, process_time()
         for script in scripts:
             episode = Episode(environment, script.task, limits=_NO_LIMITS, record=record)
             for text in script.texts:
                 for message in episode.step(text):
                     assert message.content
             calls += len(episode.calls)
-        return calls
+        return calls, process_time() - start
 
     return job
 
 
-def _stepping(environment: Environment, scripts: Sequence[Script]) -> Callable[[], int]:
+def _stepping(environment: Environment, scripts: Sequence[Script]) -> Callable[[], Sample]:
     from telegym.envs.gym import TelegymEnv
 
-    env = TelegymEnv(environment, limits=_NO_LIMITS, record=False)
+    env = TelegymEnv(environment, limits=_NO_LIMITS)
 
-    def job() -> int:
-        steps = 0
+    def job() -> Sample:
+        steps, seconds = 0, 0.0
         for script in scripts:
             env.reset(seed=0, options={"task_id": script.task.id})
+            start = process_time()
             for text in script.texts:
                 env.step(text)
+            seconds += process_time() - start
             steps += len(script.texts)
-        return steps
+        return steps, seconds
 
     return job
 
 
-def _resetting(environment: Environment, scripts: Sequence[Script]) -> Callable[[], int]:
+def _resetting(environment: Environment, scripts: Sequence[Script]) -> Callable[[], Sample]:
     from telegym.envs.gym import TelegymEnv
 
     env = TelegymEnv(environment)
 
-    def job() -> int:
+    def job() -> Sample:
+        start = process_time()
         for script in scripts:
             env.reset(options={"task_id": script.task.id})
-        return len(scripts)
+        return len(scripts), process_time() - start
 
     return job
 
 
-def _forking(environment: Environment, scripts: Sequence[Script]) -> Callable[[], int]:
+def _forking(environment: Environment, scripts: Sequence[Script]) -> Callable[[], Sample]:
     episodes = [Episode(environment, script.task, limits=_NO_LIMITS) for script in scripts]
     for episode, script in zip(episodes, scripts, strict=True):
         for text in script.texts[: len(script.texts) // 2]:
             episode.step(text)
 
-    def job() -> int:
+    def job() -> Sample:
+        start = process_time()
         for episode in episodes:
             episode.fork()
-        return len(episodes)
+        return len(episodes), process_time() - start
 
     return job
 
 
-def _rate(job: Callable[[], int], seconds: float, repeats: int) -> dict[str, float]:
-    """Return how much the job counts per second."""
+def _rate(job: Callable[[], Sample], seconds: float, repeats: int) -> dict[str, float]:
+    """Return how much the job does per second."""
     job()
     rates = [_once(job, seconds) for _ in range(repeats)]
     return {"median": statistics.median(rates), "lowest": min(rates), "highest": max(rates)}
 
 
-def _once(job: Callable[[], int], seconds: float) -> float:
-    count, start = 0, perf_counter()
-    while (elapsed := perf_counter() - start) < seconds:
-        count += job()
-    return count / elapsed
+def _once(job: Callable[[], Sample], seconds: float) -> float:
+    count, used = 0, 0.0
+    while used < seconds:
+        more, time = job()
+        count, used = count + more, used + time
+    return count / used

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from functools import lru_cache
 
 __all__ = [
     "ConfigurationError",
@@ -53,7 +54,13 @@ class InfrastructureError(TeleGymError):
 
 def nearest(value: str, options: Iterable[str]) -> str | None:
     """Return the option most similar to `value`, or None when nothing is close."""
-    matches = difflib.get_close_matches(value, list(options), n=1, cutoff=0.6)
+    return _nearest(value, tuple(options))
+
+
+@lru_cache(maxsize=256)
+def _nearest(value: str, options: tuple[str, ...]) -> str | None:
+    """Compare with every option; kept, for an agent that is wrong once is often wrong again in the same way."""
+    matches = difflib.get_close_matches(value, options, n=1, cutoff=0.6)
     return matches[0] if matches else None
 
 

@@ -40,7 +40,10 @@ class ToolCall(BaseModel):
 
     def to_openai(self) -> dict[str, Any]:
         """Return the `tool_calls` element of the OpenAI chat format (arguments as JSON text)."""
-        arguments = json.dumps(self.arguments) if self.parse_error is None else (self.raw or "")
+        if self.parse_error is not None:
+            arguments = self.raw or ""
+        else:
+            arguments = json.dumps(self.arguments) if self.arguments else "{}"
         return {"id": self.id, "type": "function", "function": {"name": self.name, "arguments": arguments}}
 
 

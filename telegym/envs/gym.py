@@ -112,7 +112,7 @@ class TelegymEnv(gymnasium.Env[str, str]):
         self._episode = Episode(self.environment, task, seed=episode_seed, limits=self.limits, record=self.record)
         self._concluded = False
         opening = [Message(role="system", content=self._episode.system), *self._episode.agent_messages()]
-        info = self._info(opening)
+        info = _info(self._episode, opening)
         info["episode_seed"] = episode_seed
         info["tools"] = self._tool_schemas()
         return render_messages(opening), info
@@ -153,7 +153,7 @@ class TelegymEnv(gymnasium.Env[str, str]):
         # A user that could not be reached has ended the episode before the first turn: say so now.
         position = len(episode.messages)
         new = [] if episode.done else episode.step(_read_action(action))
-        info = self._info([*episode.messages[position : position + 1], *new])
+        info = _info(episode, [*episode.messages[position : position + 1], *new])
         reward = self._conclude(episode, info) if episode.done else 0.0
         return render_messages(new), reward, episode.terminated, episode.truncated, info
 
@@ -162,9 +162,6 @@ class TelegymEnv(gymnasium.Env[str, str]):
         if self.render_mode != "ansi":
             return None
         return render_messages(self.episode.messages)
-
-    def _info(self, messages: Sequence[Message]) -> dict[str, Any]:
-        return {"task_id": self.episode.task.id, "messages": [message.to_openai() for message in messages]}
 
     def _tool_schemas(self) -> list[dict[str, Any]]:
         """Return the agent's tools as fresh objects, which the caller may change."""
@@ -188,6 +185,10 @@ class TelegymEnv(gymnasium.Env[str, str]):
             "reasons": score.reasons,
         }
         return float(score.value)
+
+
+def _info(episode: Episode, messages: Sequence[Message]) -> dict[str, Any]:
+    return {"task_id": episode.task.id, "messages": [message.to_openai() for message in messages]}
 
 
 def _environment(environment: str | Environment, extra_tools: tuple[Tool, ...], options: Any) -> Environment:
@@ -242,15 +243,13 @@ def message_from_json(text: str) -> Message | None:
 
 def render_messages(messages: Iterable[Message]) -> str:
     """Return messages as text: a line in brackets that says who speaks, then what was said and called."""
-    text = "\n\n".join(_render(message) for message in messages)
+    text = "\n\n".join([_render(message) for message in messages])
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - len(_CUT)] + _CUT
 
 
 def _render(message: Message) -> str:
     if message.role == "tool":
-        head = f"[tool {message.name}{', error' if message.error else ''}]"
-    else:
-        head = f"[{message.role}]"
-    lines = [head] if message.content is None else [head, message.content]
+        return f"[tool {message.name}{', error' if message.error else ''}]\n{message.content}"
+    lines = [f"[{message.role}]"] if message.content is None else [f"[{message.role}]", message.content]
     lines += [f"-> {call.name}({json.dumps(call.arguments)})" for call in message.tool_calls]
     return "\n".join(lines)
