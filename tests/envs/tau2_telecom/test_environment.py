@@ -57,7 +57,7 @@ def test_benchmark_splits(tau2_data: Path) -> None:
     environment = Tau2Telecom(source="benchmark", data=str(tau2_data))
     assert environment.tasks.ids == Tau2Telecom(source="benchmark", data=str(tau2_data), split="base").tasks.ids
     assert len(Tau2Telecom(source="benchmark", data=str(tau2_data), split="all").tasks) > len(environment.tasks)
-    with pytest.raises(ConfigurationError, match="Did you mean 'train'.*Or 'all'"):
+    with pytest.raises(ConfigurationError, match=r"Did you mean 'train'.*Or 'all'"):
         Tau2Telecom(source="benchmark", data=str(tau2_data), split="trian")
 
 

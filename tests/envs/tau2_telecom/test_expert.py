@@ -112,7 +112,7 @@ def test_gives_up_what_does_not_help() -> None:
     ("ticket", "expected"),
     [
         (
-            "The user cannot browse. Customer name: A B, phone number: 555-123-2002, current location: abroad in France. "
+            "The user cannot browse. Customer name: A B, phone number: 555-123-2002, location: abroad in France. "
             "Resolved when speed test returns excellent internet speed. They will refuel 1.5 GB of data if necessary.",
             Request("mobile_data_issue", "555-123-2002", True, 1.5),
         ),

@@ -18,7 +18,7 @@ def seen(name: str, content: str, **arguments: object) -> Findings:
 
 def test_nothing_is_known_at_first() -> None:
     findings = Findings()
-    assert findings.airplane is findings.sim is findings.apn is findings.customer is None
+    assert [findings.airplane, findings.sim, findings.apn, findings.customer] == [None] * 4
 
 
 def test_status_bar() -> None:

@@ -79,7 +79,7 @@ def test_a_task_set_like_any_other() -> None:
     tasks = NativeTasks(0, "dev", 12)
     assert len(tasks) == 12
     assert tasks[3] is tasks.by_id(tasks.ids[3]) and tasks[-1].id == tasks.ids[-1]
-    assert tasks.ids[3] in tasks and tasks[3] in tasks and "nothing" not in tasks
+    assert tasks.ids[3] in tasks and tasks.__contains__(tasks[3]) and "nothing" not in tasks
     assert isinstance(tasks[2:5], TaskSet) and tasks[2:5].ids == tasks.ids[2:5]
     assert tasks.filter(lambda task: task.id == tasks.ids[4]).ids == (tasks.ids[4],)
     with pytest.raises(IndexError):

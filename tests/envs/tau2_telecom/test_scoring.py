@@ -18,7 +18,6 @@ from telegym.envs.tau2_telecom.environment import Tau2Telecom
 from telegym.envs.tau2_telecom.scoring import RULES
 from telegym.envs.tau2_telecom.world import TelecomWorld
 from tests.envs.tau2_telecom.playing import (
-    ENVIRONMENT,
     Step,
     begin,
     case_of,
