@@ -67,7 +67,8 @@ def next_message(episode: Episode, case: Case, alone: bool = True) -> Message | 
     step = _Plan(case, episode.world, findings, alone).next()
     if step is None:
         return None
-    return _message(step, len(episode.calls)) if alone else _spoken(step, case, len(episode.calls))
+    number = len(episode.calls)
+    return _message(step, number) if alone else _spoken(step, case, episode.world.state.phone, number)
 
 
 def _message(step: _Step, number: int) -> Message:
@@ -75,13 +76,15 @@ def _message(step: _Step, number: int) -> Message:
     return Message(role="assistant", tool_calls=(call,))
 
 
-def _spoken(step: _Step, case: Case, number: int) -> Message:
+def _spoken(step: _Step, case: Case, phone: Phone, number: int) -> Message:
     """Put what the user has to do into words."""
     words = phrases("oracle")
     if step == _DONE:
         text = words["transfer"] if case.expected_failure else words["verify"][case.family]
     elif step.name in words["requests"]:
-        text = words["requests"][step.name].format(**step.arguments)
+        switch = next((name for name, tool in _SWITCHES.items() if tool == step.name), None)
+        way = "off" if switch is not None and getattr(phone, switch) else "on"
+        text = words["requests"][step.name].format(way=way, **step.arguments)
     else:
         return _message(step, number)
     return Message(role="assistant", content=text)

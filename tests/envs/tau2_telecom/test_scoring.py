@@ -8,16 +8,21 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from telegym.core.episode import EndReason, Episode, Limits
 from telegym.core.messages import Message, ToolCall
 from telegym.core.score import Score
 from telegym.core.task import Assertion, ReferenceAction, Task
 from telegym.core.user import User
+from telegym.envs.tau2_telecom.composition import FAMILIES, Composition, compositions
 from telegym.envs.tau2_telecom.environment import Tau2Telecom
+from telegym.envs.tau2_telecom.native import make_task
 from telegym.envs.tau2_telecom.scoring import RULES
 from telegym.envs.tau2_telecom.world import TelecomWorld
 from tests.envs.tau2_telecom.playing import (
+    ENVIRONMENT,
     Step,
     begin,
     case_of,
@@ -476,3 +481,35 @@ class _LookingUser(_SilentUser):
             call = ToolCall(id="u", name="check_sim_status", requestor="user")
             return Message(role="user", tool_calls=(call,))
         return Message(role="user", content="Hm.")
+
+
+ALL = [each for family in FAMILIES for each in compositions(family)]
+VALUES = st.sampled_from(["C", "L", "B", "other C", "other L", "messaging", "sms", "4g_only", 1, 2.0, "x"])
+
+
+def _concrete(task: Task, value: Any) -> Any:
+    subject, (stranger, _) = case_of(task).subject, other_account(task)
+    known = {
+        "C": subject.customer_id,
+        "L": subject.line_id,
+        "B": subject.bill_id or paid_bill(task),
+        "other C": stranger["customer_id"],
+        "other L": stranger["line_id"],
+    }
+    return known.get(value, value) if isinstance(value, str) else value
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.sampled_from(ALL), st.lists(st.tuples(st.integers(0, 42), st.lists(VALUES, max_size=3)), max_size=12))
+def test_any_play_has_one_score_recorded_or_not(composition: Composition, draws: list[tuple[int, list[Any]]]) -> None:
+    """Whatever is called, scoring copes, agrees with itself, and never gives more than the official rule."""
+    task = make_task(composition)
+    tools = list(ENVIRONMENT.toolkit(task))
+    steps: list[Step] = []
+    for index, values in draws:
+        names = list(tools[index].parameters["properties"])
+        steps.append((tools[index].name, {n: _concrete(task, v) for n, v in zip(names, values, strict=False)}))
+    recorded, replayed = (score(task, *steps, record=record) for record in (True, False))
+    assert recorded == replayed
+    assert recorded.value in (0.0, 1.0)
+    assert recorded.value == 0.0 or official(task, identify(task), *steps, "done").value == 1.0
