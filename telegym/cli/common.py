@@ -36,6 +36,7 @@ __all__ = [
     "parse_pairs",
     "print_json",
     "select_tasks",
+    "takes_split",
 ]
 
 EXIT_OK = 0
@@ -75,7 +76,7 @@ def console(*, stderr: bool = False) -> Console:
 
 def print_json(value: Any) -> None:
     """Print one JSON value on standard output."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(value, indent=2, default=str))
 
 
 def parse_pairs(pairs: Iterable[str] | None) -> dict[str, Any]:
@@ -96,17 +97,31 @@ def parse_pairs(pairs: Iterable[str] | None) -> dict[str, Any]:
     return found
 
 
-def make(environment: str, options: list[str] | None = None, tools: list[Path] | None = None) -> Environment:
+def make(
+    environment: str, options: list[str] | None = None, tools: list[Path] | None = None, split: str | None = None
+) -> Environment:
     """Build an environment from command-line values, with the tools of the given files added."""
     from telegym.envs.registry import make_environment
 
-    made = make_environment(environment, **parse_pairs(options))
+    found = parse_pairs(options)
+    if split is not None and takes_split(environment):
+        found["split"] = split
+    made = make_environment(environment, **found)
     if not tools:
         return made
     from telegym.cli.toolfile import load_tools
     from telegym.envs.extended import ExtendedEnvironment
 
     return ExtendedEnvironment(made, [tool for path in tools for tool in load_tools(path)])
+
+
+def takes_split(environment: str) -> bool:
+    """Return whether an environment is built for one split, rather than having splits to choose from."""
+    import inspect
+
+    from telegym.envs.registry import environment_class
+
+    return "split" in inspect.signature(environment_class(environment)).parameters
 
 
 def select_tasks(
@@ -119,7 +134,9 @@ def select_tasks(
     """
     from telegym.core.task import TaskSet
 
-    tasks = environment.tasks if split is None else environment.tasks.split(split)
+    tasks = environment.tasks
+    if split is not None and not takes_split(environment.id):
+        tasks = tasks.split(split)
     if ids:
         tasks = TaskSet([tasks.by_id(task_id) for task_id in ids])
     return tasks if limit is None else tasks[:limit]

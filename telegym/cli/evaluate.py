@@ -19,6 +19,7 @@ from telegym.cli.common import (
     parse_pairs,
     print_json,
     select_tasks,
+    takes_split,
 )
 from telegym.cli.run import AgentOption, AgentOptionList, BatchSize, progress_bar
 
@@ -28,7 +29,7 @@ def evaluate(
     agent: AgentOption = "nano",
     agent_options: AgentOptionList = None,
     options: OptionList = None,
-    split: SplitOption = "test",
+    split: SplitOption = None,
     ids: TaskList = None,
     limit: LimitOption = None,
     trials: Annotated[int, typer.Option("--trials", "-k", min=1, help="Episodes per task, for pass^k.")] = 1,
@@ -48,6 +49,7 @@ def evaluate(
 ) -> None:
     """Measure an agent: success with confidence intervals, by group, pass^k, tool errors.
 
+    Without --split, the test split is played where the environment has splits.
     Episodes that a server or judge failed are counted apart, never as zero.
     """
     from telegym.agents.base import make_agent
@@ -55,8 +57,10 @@ def evaluate(
     from telegym.evaluation.evaluate import evaluate as evaluate_agent
 
     earlier = EvaluationResult.read(against) if against is not None else None
-    made = make(environment, options)
-    tasks = select_tasks(made, None if ids else split, ids, limit)
+    if split is None and takes_split(environment):
+        split = "test"
+    made = make(environment, options, split=split)
+    tasks = select_tasks(made, split, ids, limit)
     player = make_agent(agent, **parse_pairs(agent_options))
     with progress_bar(len(tasks) * trials) as on_progress:
         result = evaluate_agent(

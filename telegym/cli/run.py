@@ -60,7 +60,7 @@ def run(
     from telegym.agents.base import make_agent
     from telegym.agents.rollout import rollout
 
-    made = make(environment, options, tools)
+    made = make(environment, options, tools, split)
     tasks = select_tasks(made, split, ids, limit)
     player = make_agent(agent, **parse_pairs(agent_options))
     with progress_bar(len(tasks) * len(seeds or [0])) as on_progress:

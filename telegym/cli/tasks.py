@@ -35,7 +35,7 @@ def list_tasks(
     as_json: JsonFlag = False,
 ) -> None:
     """List tasks with their labels."""
-    made = make(environment, options)
+    made = make(environment, options, split=split)
     tasks = select_tasks(made, split, None, limit)
     if as_json:
         print_json([{"id": task.id, "labels": task.labels} for task in tasks])
@@ -85,6 +85,6 @@ def export(
     limit: LimitOption = None,
 ) -> None:
     """Write tasks to a JSON Lines file."""
-    tasks = select_tasks(make(environment, options), split, ids, limit)
+    tasks = select_tasks(make(environment, options, split=split), split, ids, limit)
     tasks.write_jsonl(output)
     console(stderr=True).print(f"{len(tasks)} tasks written to {output}", markup=False)

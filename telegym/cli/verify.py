@@ -3,45 +3,98 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from telegym.cli.common import EXIT_FOUND, JsonFlag, console, print_json
 
+if TYPE_CHECKING:
+    from telegym.envs.tau2_telecom.verification import NativeReport
+    from telegym.envs.tau2_telecom.verify import VerificationReport
+
 app = typer.Typer(no_args_is_help=True, help="Prove parity with recorded traces, and that no cheater is rewarded.")
+_SHOWN = 10
 
 
 @app.command("tau2")
 def tau2(
     data: Annotated[Path, typer.Option("--data", help="A tau2-bench data folder.")],
     traces: Annotated[
-        list[Path], typer.Option("--traces", help="Recorded traces (JSON Lines, or .gz); may be repeated.")
+        list[Path], typer.Option("--traces", help="Recorded traces: JSON Lines, plain or .gz; may be repeated.")
     ],
     as_json: JsonFlag = False,
 ) -> None:
-    """Replay recorded traces and compare states, results and assertions after every call.
+    """Replay recorded traces; compare errors, states and results after every call, and the assertions at the end.
 
     Prints counts and the first mismatches; the exit code is 1 if there are any.
     """
     from telegym.envs.tau2_telecom.verify import verify_traces
 
     report = verify_traces(data, traces)
-    _finish(report, as_json)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        _print_traces(report)
+    if not report.passed:
+        raise typer.Exit(EXIT_FOUND)
+
+
+def _print_traces(report: VerificationReport) -> None:
+    screen = console()
+    screen.print(f"{report.traces} traces, {report.calls} calls, {report.comparisons} comparisons:")
+    for kind, count in report.by_kind.most_common():
+        screen.print(f"  {count:8} {kind}", markup=False)
+    if report.rebuilt:
+        screen.print(f"{report.rebuilt} recordings of tasks that the data folder lacks, made from their ids")
+    for reason, count in report.skipped.most_common():
+        screen.print(f"not compared, {count} times: {reason}", markup=False)
+    for found in report.mismatches[:_SHOWN]:
+        screen.print(
+            f"{found.file}, trace {found.trace}, step {found.step}, {found.what}: "
+            f"expected {found.expected!r:.200}, got {found.got!r:.200}   ({found.task_id})",
+            markup=False,
+        )
+    colour = "green" if report.passed else "red"
+    screen.print(f"{report.mismatch_count} mismatches", style=colour)
 
 
 @app.command("native")
 def native(
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many native tasks.")] = 10_000,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the task generator.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the tasks.")] = 0,
+    split: Annotated[str, typer.Option("--split", help="Split of the tasks.")] = "train",
     as_json: JsonFlag = False,
 ) -> None:
-    """Generate native tasks: the oracle must solve each in strict mode, every cheater must score 0."""
-    from telegym.envs.tau2_telecom.cheaters import verify_native
+    """Generate native tasks: the oracle must solve each in strict mode, every cheater must score 0 in each."""
+    from rich.progress import Progress
 
-    report = verify_native(count, seed)
-    _finish(report, as_json)
+    from telegym.envs.tau2_telecom.verification import verify_native
+
+    screen = console(stderr=True)
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        job = bar.add_task("tasks", total=count)
+        report = verify_native(count, seed, split, lambda done, total: bar.update(job, completed=done))
+    if as_json:
+        print_json(_native_values(report))
+    else:
+        _print_native(report)
+    if not report.passed:
+        raise typer.Exit(EXIT_FOUND)
 
 
-def _finish(report: object, as_json: bool) -> None:
-    raise NotImplementedError(report, as_json, EXIT_FOUND, console, print_json)
+def _native_values(report: NativeReport) -> dict[str, object]:
+    from dataclasses import asdict
+
+    return {"passed": report.passed, **asdict(report)}
+
+
+def _print_native(report: NativeReport) -> None:
+    screen = console()
+    screen.print(f"{report.tasks} tasks of {report.compositions} compositions")
+    screen.print(f"  {report.faulted} begin faulty, or are to be handed over")
+    screen.print(f"  {report.oracle_solved} solved by the oracle, in {report.oracle_calls / report.tasks:.2f} calls")
+    screen.print(f"  {report.expert_solved} solved by the expert, in {report.expert_calls / report.tasks:.2f} calls")
+    screen.print(f"  {report.cheaters_failed} lost by every cheater")
+    for problem in report.problems[:_SHOWN]:
+        screen.print(f"  {problem}", style="red", markup=False)
