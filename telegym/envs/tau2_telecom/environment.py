@@ -191,9 +191,9 @@ class Tau2Telecom(Environment):
         """Return the user, or None in mode `solo`."""
         if self.mode == "solo":
             return None
-        from telegym.agents.users import make_user  # who plays the user is known to the agents' package only
+        from telegym.agents.users.scripted import ScriptedUser  # who plays the user is the agents' package's matter
 
-        return make_user(self.user_spec, self.scenario(task), seed=seed)
+        return ScriptedUser(self.scenario(task), seed)
 
     def case(self, task: Task) -> Case:
         """Return what the task comes down to behind the scenes."""

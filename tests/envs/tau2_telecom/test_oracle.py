@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telegym.core.episode import Episode
+from telegym.core.episode import EndReason, Episode
 from telegym.core.errors import TaskError
 from telegym.core.task import Task
-from telegym.envs.tau2_telecom.composition import FAMILIES, Composition, compositions
+from telegym.envs.tau2_telecom.composition import FAMILIES, PERSONAS, Composition, compositions
+from telegym.envs.tau2_telecom.environment import Tau2Telecom
 from telegym.envs.tau2_telecom.native import make_task
+from telegym.envs.tau2_telecom.scenario import Persona
 from tests.envs.tau2_telecom.playing import ENVIRONMENT, begin, case_of, identify, message_of, own, task_of
 
 ALL = [each for family in FAMILIES for each in compositions(family)]
@@ -126,3 +128,16 @@ def test_an_impossible_task_has_no_par() -> None:
     lie = task.model_copy(update={"actions": (), "assertions": task_of("service_issue", "airplane_mode_on").assertions})
     with pytest.raises(TaskError, match="cannot be solved"):
         ENVIRONMENT.par(lie)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(ALL), st.integers(0, 10**6), st.sampled_from(PERSONAS))
+def test_leads_a_user_to_the_goal(composition: Composition, seed: int, persona: Persona) -> None:
+    environment = Tau2Telecom(count=0, mode="dual")
+    episode = Episode(environment, make_task(composition, persona, seed), seed)
+    while not episode.done:
+        hint = environment.hint(episode)
+        assert hint is not None
+        episode.step(hint)
+    assert episode.end is EndReason.USER_STOP
+    assert episode.score().reasons == ()
