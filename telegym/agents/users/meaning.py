@@ -1,0 +1,516 @@
+"""Meaning: what an agent's message asks of the person with the phone.
+
+`understand` turns a message into an `Understanding`: things to do, in order and with their conditions; things only
+suggested or asked about; questions about the person; and moves of the conversation. It changes nothing and knows
+nothing about the phone. What is negated, hypothetical, past or the agent's own business asks for nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from telegym.agents.users.language import Clause, Sentence, normalise, sentences, strip_fillers
+from telegym.agents.users.lexicon import lexicon
+from telegym.agents.users.operations import Act, Condition, Context, Operations, find_concepts, find_condition
+
+__all__ = ["Consent", "Understanding", "understand"]
+
+_HARD_TOPICS = ("name", "phone_number", "date_of_birth", "customer_id")
+_BASE_TAKING = re.compile(
+    r"\b(?:will|can|could|may|might|must|should|would|to|let me|do|does|did|shall|going to|'ll|'d|need)\s*\w*\s*$|'ll\b|'d\b"
+)
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?|one|two|three|four|five|ten|half a|a)(?: full)? ?(?:gb|gigs?|gigabytes?)\b")
+_AMOUNT_WORDS = {"one": 1.0, "two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "ten": 10.0, "half a": 0.5, "a": 1.0}
+_NO_OFFER = re.compile(
+    r"(?:up to|max(?:imum)?(?: of| is)?|limit(?: of| is)?|at most|used|usage(?: is| of)?|of your|out of|between|or|to|cap(?: of| is)?|exceeded(?: your)?)"
+    r" (?:your )?$"
+)
+_GIVE = re.compile(
+    r"\b(?:provide|give|confirm|verify|tell|share|have|need|know|get|state|specify|say|ask|identify|let me know|spell|repeat|remind)\b"
+)
+_NEEDS = re.compile(r"^(?:i|we)(?:'ll|'d| will| would)?(?: also| just| first| still)* (?:need|require|must have|like to have|want)\b")
+
+
+@dataclass(frozen=True)
+class Consent:
+    """A question for the customer's agreement."""
+
+    topic: str
+    """`refuel`, `plan`, `pay`, `transfer`, `suspend`, `carrier` or `unclear`."""
+    amount: float | None = None
+    """Gigabytes offered, or None if none, or more than one, were named."""
+
+
+@dataclass
+class Understanding:
+    """What a message asks."""
+
+    acts: list[Act] = field(default_factory=list)
+    """Requests, in order."""
+    suggestions: list[Act] = field(default_factory=list)
+    """Things that were only hinted at: worth asking back."""
+    past: list[Act] = field(default_factory=list)
+    """Things the agent asks whether they have been tried."""
+    declined: bool = False
+    """Whether something was said not to be done."""
+    topics: list[str] = field(default_factory=list)
+    """Questions about the person that a scenario may answer."""
+    unknown: list[str] = field(default_factory=list)
+    """Questions no scenario answers."""
+    consents: list[Consent] = field(default_factory=list)
+    """Questions for agreement."""
+    mentioned: list[str] = field(default_factory=list)
+    """Matters of the contract that were mentioned, for a later "do you agree?"."""
+    amount: float | None = None
+    """Gigabytes mentioned in an offer."""
+    unsupported: list[str] = field(default_factory=list)
+    """Requests that no tool of the phone meets."""
+    missing: list[str] = field(default_factory=list)
+    """What a request left open: `object`, `mode`, `app`, `permission` or `apn`."""
+    unclear_question: bool = False
+    """Whether a question was not understood."""
+    claim: bool = False
+    """Whether the agent says that the problem is solved, or says goodbye."""
+    transfer: bool = False
+    """Whether the agent announces a transfer to a human."""
+    affirm: bool = False
+    """Whether the message agrees with something the user asked."""
+    deny: bool = False
+    """Whether the message rejects something the user asked."""
+    explains: bool = False
+    """Whether it explains a technical term."""
+    reassures: bool = False
+    """Whether it says that nothing will be lost."""
+    context: Context = field(default_factory=Context)
+    """What the next message may refer to."""
+
+    @property
+    def asks_something(self) -> bool:
+        """Whether there is anything to do or to answer."""
+        return bool(self.acts or self.topics or self.unknown or self.consents or self.past or self.missing)
+
+
+def understand(text: str, context: Context) -> Understanding:
+    """Return what a message asks, given what was talked about before."""
+    return _Reader(text, context).read()
+
+
+class _Reader:
+    """Reads one message, sentence by sentence."""
+
+    def __init__(self, text: str, context: Context) -> None:
+        self._lexicon = lexicon()
+        self._patterns = self._lexicon.patterns
+        self._text = normalise(text)
+        self._sentences = sentences(text)
+        self._operations = Operations(context, self._text)
+        self._result = Understanding()
+        self._header: str | None = None
+        self._conditions: tuple[Condition, ...] = ()
+        self._mood = ""
+        self._mood_text = ""
+
+    def read(self) -> Understanding:
+        """Read everything."""
+        result = self._result
+        for number, sentence in enumerate(self._sentences):
+            self._moves(sentence, number)
+            self._sentence(self._inherit_header(sentence))
+        result.explains = self._patterns["explains"].search(self._text) is not None
+        result.reassures = self._patterns["reassures"].search(self._text) is not None
+        result.acts = _tidy(result.acts)
+        result.missing = list(dict.fromkeys(self._operations.missing))
+        result.context = self._operations.context
+        self._close_consents()
+        return result
+
+    # --- the conversation ---------------------------------------------------------------------------
+
+    def _moves(self, sentence: Sentence, number: int) -> None:
+        result, patterns = self._result, self._patterns
+        if patterns["transfer"].search(sentence.text) and not self._guarded(sentence):
+            result.transfer = True
+        bare = sentence.text.strip()
+        if number < 2 and patterns["deny"].search(bare):
+            result.deny = True
+        elif number < 2 and (patterns["affirm"].search(bare) or patterns["insist"].search(bare)):
+            result.affirm = True
+        if patterns["farewell"].search(bare) or (not sentence.question and self._is_claim(bare)):
+            result.claim = True
+
+    def _guarded(self, sentence: Sentence) -> bool:
+        return sentence.question or self._patterns["transfer_guard"].search(sentence.text) is not None
+
+    def _is_claim(self, text: str) -> bool:
+        if re.search(r"\b(?:if|unless|once|after|when|until|before|whether|let me know|tell me|check|make sure|not|n't|in order)\b|n't\b", text):
+            return False
+        found = self._patterns["claims"].search(text)
+        return found is not None and not re.match(r"\W*(?:please|can|could|would|may)\b", text)
+
+    # --- sentences and clauses ----------------------------------------------------------------------
+
+    def _inherit_header(self, sentence: Sentence) -> Sentence:
+        """Give an item without a verb the verb of the line that announces the list."""
+        if not sentence.bullet:
+            if not sentence.header and sentence.text:
+                self._header = None
+            return sentence
+        words = strip_fillers(sentence.text)
+        starts = self._lexicon.bases["any"].match(words) or any(
+            pattern.match(words) for mood, pattern in self._lexicon.frames if mood != "keep"
+        )
+        if self._header and not starts and not self._patterns["has_verb"].search(words):
+            again = sentences(f"{self._header} {words}")
+            return replace(again[0], question=sentence.question) if again else sentence
+        return sentence
+
+    def _sentence(self, sentence: Sentence) -> None:
+        self._conditions = ()
+        self._mood, self._mood_text = "", ""
+        self._topics_of_contract(sentence)
+        clauses = list(sentence.clauses)
+        for index, clause in enumerate(clauses):
+            self._clause(sentence, clauses, index, clause)
+        if sentence.header:
+            self._header = _header_verb(sentence.text)
+
+    def _clause(self, sentence: Sentence, clauses: list[Clause], index: int, clause: Clause) -> None:
+        if clause.kind in ("reason", "before"):
+            self._operations.note(clause.text)
+            if clause.kind == "before" and index == 0 and clause.marker.startswith(("until", "till")):
+                self._mood = "negative"
+        elif clause.kind == "condition":
+            self._condition(clauses, index, clause)
+        elif clause.kind == "otherwise":
+            self._otherwise(sentence, clause)
+        elif clause.kind == "after":
+            self._after(sentence, clauses, index, clause)
+        else:
+            self._main(sentence, clause)
+
+    def _condition(self, clauses: list[Clause], index: int, clause: Clause) -> None:
+        condition = find_condition(clause.text, clause.marker, self._operations.context)
+        self._operations.note(clause.text)
+        follows = any(
+            later.kind == "main" and strip_fillers(later.text) and (later.link != "and" or index == 0 or self._asks(later))
+            for later in clauses[index + 1 :]
+        )
+        if follows or index == 0:
+            self._conditions = (condition,)
+        elif self._result.acts:
+            self._result.acts[-1] = replace(
+                self._result.acts[-1], conditions=(*self._result.acts[-1].conditions, condition)
+            )
+        self._operations.remember(condition)
+
+    def _asks(self, clause: Clause) -> bool:
+        mood, rest, _ = self._mood_of(clause.text, False)
+        return mood in ("request", "check", "ensure") and bool(rest)
+
+    def _otherwise(self, sentence: Sentence, clause: Clause) -> None:
+        last = self._operations.context.condition
+        if last is not None:
+            self._conditions = (replace(last, negated=not last.negated),)
+        if clause.text:
+            self._main(sentence, Clause("main", clause.text, ","))
+
+    def _after(self, sentence: Sentence, clauses: list[Clause], index: int, clause: Clause) -> None:
+        """Read "once you have restarted, …": the action is presupposed if what follows is a request."""
+        text = re.sub(r"^(?:you(?:'ve|'re| have| are)?(?: done| finished)?(?: with)?)\s+", "", clause.text)
+        done = text != clause.text or self._lexicon.bases["gerund"].match(text) or self._lexicon.bases["past"].match(text)
+        others = [other for other in clauses if other is not clause and other.kind == "main"]
+        if done and any(self._asks(other) for other in others):
+            acts = [act for act in self._operations.actions(text) if act.writes]
+            position = len(self._result.acts) if index == 0 else max(0, len(self._result.acts) - 1)
+            self._result.acts[position:position] = [replace(act, presupposed=True) for act in acts]
+            return
+        condition = find_condition(clause.text, clause.marker, self._operations.context)
+        if condition.fact in ("?", "goal"):
+            self._operations.note(clause.text)
+        else:
+            self._condition(clauses, index, clause)
+
+    # --- one clause ---------------------------------------------------------------------------------
+
+    def _mood_of(self, text: str, question: bool) -> tuple[str, str, str]:
+        """Return the mood of a clause, what is left of it, and the words that gave the mood."""
+        rest, mood, framing = strip_fillers(text), "", ""
+        for _ in range(6):
+            found = next(((m, p.match(rest)) for m, p in self._lexicon.frames if p.match(rest)), None)
+            if found is None or found[1] is None:
+                break
+            mood = _stronger(mood, found[0])
+            framing += f" {found[1][0]}"
+            rest = strip_fillers(rest[found[1].end() :])
+            if found[0] in ("statement", "nothing", "keep"):
+                break
+        return mood or self._plain_mood(rest, text, question), rest, framing
+
+    def _plain_mood(self, rest: str, text: str, question: bool) -> str:
+        known = self._lexicon
+        if re.match(known.patterns["question_start"].pattern, rest) and (question or not known.bases["any"].match(rest)):
+            return "question"
+        if known.bases["any"].match(rest):
+            return "request"
+        if self._patterns["passive_need"].search(rest):
+            return "suggestion"
+        if question:
+            return "question"
+        if re.search(r"\bplease\b", text) and not self._patterns["has_verb"].search(rest):
+            return "fragment"
+        return "" if rest else "empty"
+
+    def _main(self, sentence: Sentence, clause: Clause) -> None:
+        mood, rest, framing = self._mood_of(clause.text, sentence.question)
+        if clause.marker == "to" and mood in ("request", "question"):
+            mood = "check"
+        mood = self._inherited(mood, framing, clause)
+        self._mood, self._mood_text = mood, framing or clause.text[:40]
+        getattr(self, f"_{mood or 'statement'}")(sentence, clause, rest)
+
+    def _inherited(self, mood: str, framing: str, clause: Clause) -> str:
+        """Let a bare verb after "and" or "or" share the mood of the clause before."""
+        if mood == "" and self._mood in ("ensure", "check") and clause.link in ("and", "or", ",", "but"):
+            return self._mood
+        explicit = framing.strip() or re.search(r"\bplease\b", clause.text)
+        if mood != "request" or explicit or not clause.link or not self._mood:
+            return mood
+        if self._mood in ("negative", "keep"):
+            shares = clause.link in ("or", "nor") or (clause.link == "and" and self._writes(clause))
+        elif self._mood in ("maybe", "past", "consent", "suggestion"):
+            shares = clause.link in ("and", "or", ",", "then")
+        elif self._mood == "question":
+            shares = clause.link in ("or",)
+        elif self._mood == "statement":
+            first = re.match(r"\W*(?:i\b|i'|we\b|we'|let me|our|the carrier|my)", self._mood_text.strip()) is not None
+            takes_base = _BASE_TAKING.search(self._mood_text) is not None
+            shares = takes_base and (clause.link in ("and", "or", ",") or (first and clause.link == "then"))
+        else:
+            shares = False
+        return self._mood if shares else mood
+
+    def _writes(self, clause: Clause) -> bool:
+        return any(act.writes for act in Operations(self._operations.context, self._text).actions(clause.text))
+
+    # --- one method for each mood -------------------------------------------------------------------
+
+    def _request(self, sentence: Sentence, clause: Clause, rest: str) -> None:
+        if self._personal(sentence, rest, request=True):
+            return
+        acts = self._operations.actions(rest)
+        self._add(acts)
+        if not acts and not self._operations.missing and self._operations.is_strange(rest):
+            self._result.unsupported.append(rest)
+
+    def _fragment(self, sentence: Sentence, clause: Clause, rest: str) -> None:
+        if not self._personal(sentence, rest, request=True):
+            acts = self._operations.actions(rest, fragment=True)
+            self._add(acts or self._operations.readings(rest))
+
+    def _ensure(self, sentence: Sentence, clause: Clause, rest: str) -> None:
+        self._add(self._operations.ensured(rest))
+
+    def _check(self, sentence: Sentence, clause: Clause, rest: str) -> None:
+        if re.match(r"(?:if|whether) you (?:need|have any questions|want|would like|run into)", rest):
+            return
+        if not self._personal(sentence, rest, request=True):
+            self._add(self._operations.readings(rest, f"{clause.text}"))
+
+    def _question(self, sentence: Sentence, clause: Clause, rest: str) -> None:
+        if self._personal(sentence, rest, request=False):
+            return
+        acts = self._operations.readings(rest, clause.text)
+        self._add(acts)
+        if not acts and sentence.question and not _is_rhetorical(rest) and not self._result.claim:
+            unknown = [name for name, pattern in self._lexicon.unknown_topics.items() if pattern.search(rest)]
+            self._result.unknown += unknown
+            self._result.unclear_question |= not unknown and len(sentence.clauses) == 1
+
+    def _consent(self, sentence: Sentence, clause: Clause, rest: str) -> None:
+        topics = [t for t in _HARD_TOPICS if self._lexicon.person[t].search(rest)]
+        if topics and re.match(r"(?:please )?(?:have|get|know|ask|take|confirm|verify|see)\b", rest):
+            self._result.topics += topics
+            return
+        acts = self._operations.actions(rest)
+        if acts and not self._contract_topics(rest, strict=True):
+            self._result.suggestions += [act for act in acts if act.writes]
+            self._add([act for act in acts if not act.writes])
+            return
+        found = self._contract_topics(clause.text, strict=False) or ["unclear"]
+        self._result.consents += [Consent(topic, self._offer(sentence.text)) for topic in found]
+
+    def _maybe(self, sentence: Sentence, clause: Clause, rest: str) -> None:
+        if self._contract_topics(rest, strict=True) and sentence.question:
+            self._consent(sentence, clause, rest)
+            return
+        self._result.suggestions += self._operations.actions(rest)
+
+    def _suggestion(self, sentence: Sentence, clause: Clause, rest: str) -> None:
+        self._result.suggestions += [act for act in self._operations.actions(rest, fragment=True) if act.writes]
+
+    def _past(self, sentence: Sentence, clause: Clause, rest: str) -> None:
+        acts = self._operations.actions(rest)
+        reads = self._operations.readings(rest, clause.text)
+        if any(act.writes for act in acts) or not reads or re.match(r"(?:try|tried|check|run|look|test)", rest):
+            self._result.past += acts or reads
+            if not acts and not reads and sentence.question:
+                self._question(sentence, clause, clause.text)
+        else:
+            self._question(sentence, clause, rest)
+
+    def _negative(self, sentence: Sentence, clause: Clause, rest: str) -> None:
+        self._result.declined |= bool(self._operations.actions(rest))
+
+    def _keep(self, sentence: Sentence, clause: Clause, rest: str) -> None:
+        self._operations.note(clause.text)
+        self._result.declined = True
+
+    def _nothing(self, sentence: Sentence, clause: Clause, rest: str) -> None:
+        return
+
+    def _empty(self, sentence: Sentence, clause: Clause, rest: str) -> None:
+        return
+
+    def _statement(self, sentence: Sentence, clause: Clause, rest: str) -> None:
+        whole = strip_fillers(clause.text)
+        if _NEEDS.match(whole) or sentence.question:
+            self._personal(sentence, whole, request=True)
+        if sentence.question and not self._result.topics and clause is sentence.clauses[-1]:
+            self._add(self._operations.readings(rest, clause.text))
+        self._operations.note(clause.text)
+
+    # --- helpers ------------------------------------------------------------------------------------
+
+    def _add(self, acts: list[Act]) -> None:
+        conditions = self._conditions
+        if any(condition.fact == "?" for condition in conditions):
+            self._result.suggestions += acts
+        else:
+            self._result.acts += [replace(act, conditions=(*conditions, *act.conditions)) for act in acts]
+
+    def _personal(self, sentence: Sentence, text: str, request: bool) -> bool:
+        """Collect questions about the person; return whether the clause is about nothing else."""
+        person = self._lexicon.person
+        if request and not _GIVE.search(text) and not _GIVE.search(sentence.text) and not sentence.question:
+            return False
+        topics = [name for name in (*_HARD_TOPICS, "location", "since", "which_app", "wifi_access") if person[name].search(text)]
+        if person["reason"].search(text) and not topics:
+            topics = ["reason"]
+        concepts = {found.concept for found in find_concepts(text)}
+        if "location" in topics and concepts & {"status_bar", "network_status", "airplane", "apn", "sim"} and "you" not in text:
+            topics.remove("location")
+        if "name" in topics and concepts & {"apn", "vpn", "wifi", "network_status", "network_mode", "app", "installed_apps"}:
+            topics.remove("name")
+        if "which_app" in topics and "permission" in text:
+            topics.remove("which_app")
+        unknown = []
+        if not concepts - {"phone", "agent_data", "payment", "app", "sim"} or "email" in text:
+            unknown = [n for n, p in self._lexicon.unknown_topics.items() if n not in ("history",) and p.search(text)]
+        if topics == ["name"] and unknown:
+            topics = []
+        self._result.topics += [topic for topic in topics if topic not in self._result.topics]
+        self._result.unknown += [name for name in unknown if name not in self._result.unknown and "sim" not in concepts]
+        if not topics and not unknown and (sentence.question or request) and self._contract_question(sentence, text):
+            return True
+        return bool(topics or (unknown and "sim" not in concepts))
+
+    def _contract_question(self, sentence: Sentence, text: str) -> bool:
+        found = [t for t in ("refuel", "plan") if self._lexicon.person[t].search(text)]
+        asked = re.search(r"\b(?:would|do|want|like|prefer|willing|how much|how many|which|choose|confirm|tell|let me know|amount)\b", sentence.text)
+        if found and asked:
+            self._result.consents += [Consent(topic, self._offer(sentence.text)) for topic in found]
+        return bool(found and asked)
+
+    def _contract_topics(self, text: str, strict: bool) -> list[str]:
+        names = ("refuel", "plan", "pay", "transfer", "suspend") + (() if strict else ("carrier",))
+        return [name for name in names if self._lexicon.person[name].search(text)]
+
+    def _topics_of_contract(self, sentence: Sentence) -> None:
+        found = self._contract_topics(sentence.text, strict=True)
+        self._result.mentioned += [topic for topic in found if topic not in self._result.mentioned]
+        if "refuel" in found and self._offer(sentence.text) is not None:
+            self._result.amount = self._offer(sentence.text)
+
+    def _offer(self, text: str) -> float | None:
+        amounts = []
+        for found in _AMOUNT.finditer(text):
+            if not _NO_OFFER.search(text[: found.start()]) and not re.match(r" (?:limit|plan|cap|allowance|maximum)", text[found.end() :]):
+                amounts.append(_AMOUNT_WORDS.get(found[1]) or float(found[1]) if found[1] in _AMOUNT_WORDS else float(found[1]))
+        return amounts[0] if len(set(amounts)) == 1 else None
+
+    def _close_consents(self) -> None:
+        """Give questions for agreement without a topic the topic of the message."""
+        result = self._result
+        for index, consent in enumerate(result.consents):
+            if consent.topic in ("unclear", "carrier") and result.mentioned and consent.topic == "unclear":
+                topic = next((t for t in ("refuel", "plan", "pay", "transfer", "suspend") if t in result.mentioned), "unclear")
+                result.consents[index] = Consent(topic, result.amount)
+            elif consent.topic == "refuel" and consent.amount is None and result.amount is not None:
+                result.consents[index] = Consent("refuel", result.amount)
+        result.consents = list(dict.fromkeys(result.consents))
+
+
+def _stronger(before: str, new: str) -> str:
+    """Combine moods of nested frames: what weakens a request wins over the request itself."""
+    order = ("", "request", "check", "ensure", "consent", "maybe", "past", "statement", "keep", "negative", "nothing")
+    if before == "request" and new == "ensure":
+        return "ensure"
+    return max(before, new, key=order.index)
+
+
+def _header_verb(text: str) -> str | None:
+    """Return the words of a heading that its items share, for example `turn off`."""
+    words = strip_fillers(text)
+    for mood, pattern in lexicon().frames:
+        if mood in ("request", "check") and (found := pattern.match(words)):
+            words = strip_fillers(words[found.end() :]) or "check"
+    verb = re.match(r"(?:turn|switch|toggle) (?:on|off)|grant|allow|enable|disable|turn|switch|check|verify|tell me|provide|run|confirm|do", words)
+    if verb is None:
+        return "check" if re.search(r"\b(?:following|these|below|information|details|status|settings?|results?)\b", text) else None
+    head = {"do": "check", "provide": "check"}.get(verb[0], verb[0])
+    state = re.search(r"\b(on|off)\b", words[verb.end() :])
+    return f"{head} {state[1]}" if head in ("turn", "switch") and state else head
+
+
+def _is_rhetorical(text: str) -> bool:
+    return re.match(
+        r"(?:does|did|do) (?:that|this|it|you|they) (?:make|sound|work for|help you understand|understand|follow|see (?:it|that|the))|(?:are|is) you? ?(?:ready|there|still there|with me)|"
+        r"(?:is|are) (?:that|this|it|you) (?:ok|okay|clear|right|correct|ready|good|fine|with me|still|there)|(?:ok|okay|right|ready|clear|yes|alright|correct|understood|agreed|deal|make sense|sound good)\b|"
+        r"(?:can|could|will|would) you (?:do|try|manage|help|please|hear|follow|see (?:it|that|this))|any (?:questions|other|further|issues? with)|what (?:do you think|about that)|why$|how so",
+        text,
+    ) is not None or len(text) < 4
+
+
+def _tidy(acts: list[Act]) -> list[Act]:
+    """Drop what a message says twice, and join the halves of switching the phone off and on again."""
+    result: list[Act] = []
+    for act in acts:
+        if act.do == "power":
+            if act.state and result and result[-1].do == "power":
+                result[-1] = Act("call", "reboot_device", conditions=result[-1].conditions)
+            elif not act.state:
+                result.append(act)
+            continue
+        same = [i for i, other in enumerate(result) if other.same_as(act)]
+        if same and (act.presupposed or not _changed_since(result, same[-1], act)):
+            last = same[-1]
+            facts = tuple(dict.fromkeys((*result[last].facts, *act.facts))) if result[last].facts and act.facts else ()
+            conditions = result[last].conditions if result[last].conditions == act.conditions else ()
+            result[last] = replace(result[last], facts=facts, conditions=conditions, presupposed=False)
+        else:
+            result.append(act)
+    return result
+
+
+def _changed_since(acts: list[Act], position: int, act: Act) -> bool:
+    """Whether something changes between two mentions of an act, so that the second is not a repetition."""
+    if act.do == "set" and any(other.do in ("set", "toggle") and other.concept == act.concept for other in acts[position + 1 :]):
+        return True
+    return not act.writes and any(other.writes for other in acts[position + 1 :])
+
+
+def describe(value: Any) -> str:
+    """Return a short form of an understanding for tests and messages."""
+    return str(value)
