@@ -82,7 +82,7 @@ class Tau2Telecom(Environment):
         self.scoring: Scoring = _one_of("scoring", scoring, get_args(Scoring))
         self.policy: Policy = _one_of("policy", policy, get_args(Policy))
         self.data, self.split, self.count, self.seed, self.max_faults = data, split, count, seed, max_faults
-        self.user_spec = user
+        self.user_spec = _checked_user(user)
         self._benchmark = self._open_benchmark()
         self._tasks = self._choose_tasks()
         self._cases: OrderedDict[str, Case] = OrderedDict()
@@ -191,9 +191,9 @@ class Tau2Telecom(Environment):
         """Return the user, or None in mode `solo`."""
         if self.mode == "solo":
             return None
-        from telegym.agents.users.scripted import ScriptedUser  # who plays the user is the agents' package's matter
+        from telegym.agents.users import make_user  # who plays the user is the agents' package's matter
 
-        return ScriptedUser(self.scenario(task), seed)
+        return make_user(self.user_spec, self.scenario(task), seed=seed)
 
     def case(self, task: Task) -> Case:
         """Return what the task comes down to behind the scenes."""
@@ -221,6 +221,14 @@ class Tau2Telecom(Environment):
     def par(self, task: Task) -> int:
         """Return the fewest tool calls, `done` included, that solve a task alone and by the book."""
         return par(task, self.case(task), self.build_world(task))
+
+
+def _checked_user(spec: str) -> str:
+    kind, _, model = spec.partition(":")
+    if spec != "scripted" and not (kind == "openai" and model):
+        hint = did_you_mean(kind, ("scripted", "openai"))
+        raise ConfigurationError(f"user is {spec!r}; valid: scripted, openai:MODEL.{hint}")
+    return spec
 
 
 def _one_of(name: str, value: _T, valid: tuple[Any, ...]) -> _T:

@@ -143,7 +143,7 @@ class _Plan:
         if next(collateral_damage(self.case, self.state), None) is None:
             return None
         if self.case.expected_failure:
-            return next(self._changes_of_phone(self.case.initial.phone), None)
+            return next(self._changes_of_phone(self.case.initial.phone, self.case.repaired.phone), None)
         return next(self._repairs(), None)
 
     def _examine(self) -> _Step | None:
@@ -161,7 +161,7 @@ class _Plan:
 
     def _repairs(self) -> Iterator[_Step]:
         yield from self._changes_of_line()
-        yield from self._changes_of_phone(self.case.repaired.phone)
+        yield from self._changes_of_phone(self.case.repaired.phone, self.case.repaired.phone)
 
     def _changes_of_line(self) -> Iterator[_Step]:
         subject = self.case.subject
@@ -190,29 +190,35 @@ class _Plan:
                     yield _step("get_details_by_id", id=bill_id)
                 yield _step("send_payment_request", customer_id=customer_id, bill_id=bill_id)
 
-    def _changes_of_phone(self, wanted: Phone) -> Iterator[_Step]:
+    def _changes_of_phone(self, wanted: Phone, fine: Phone) -> Iterator[_Step]:
+        """Yield what makes the phone as wanted, leaving alone what is as in `fine`."""
         phone = self.state.phone
+
+        def is_off(name: str) -> bool:
+            return getattr(phone, name) not in (getattr(wanted, name), getattr(fine, name))
+
         for switch, tool in _SWITCHES.items():
-            if getattr(phone, switch) != getattr(wanted, switch):
-                yield _step(tool)
-        if phone.sim_card_missing and not wanted.sim_card_missing:
+            if is_off(switch):
+                yield _step("toggle_airplane_mode" if switch == "wifi_enabled" and phone.airplane_mode else tool)
+        if phone.sim_card_missing and is_off("sim_card_missing"):
             yield _step("reseat_sim_card")
-        yield from self._changes_of_apn(wanted)
-        if phone.network_mode_preference != wanted.network_mode_preference:
+        yield from self._changes_of_apn(wanted, fine)
+        if is_off("network_mode_preference"):
             yield _step("set_network_mode_preference", mode=wanted.network_mode_preference)
-        if phone.vpn_connected != wanted.vpn_connected:
+        if is_off("vpn_connected"):
             yield _step("connect_vpn" if wanted.vpn_connected else "disconnect_vpn")
         for app_name, app in phone.app_statuses.items():
             granted, needed = app.permissions.dump(), wanted.app_statuses[app_name].permissions.dump()
             for permission in (name for name in needed if needed[name] and not granted[name]):
                 yield _step("grant_app_permission", app_name=app_name, permission=permission)
 
-    def _changes_of_apn(self, wanted: Phone) -> Iterator[_Step]:
+    def _changes_of_apn(self, wanted: Phone, fine: Phone) -> Iterator[_Step]:
         """A new set of values takes effect at once; in words it is easier to ask for a reset."""
-        present, needed = self.state.phone.active_apn_settings.dump(), wanted.active_apn_settings.dump()
+        present, needed, other = (each.active_apn_settings.dump() for each in (self.state.phone, wanted, fine))
         pending = present.pop("reset_at_reboot")
         needed.pop("reset_at_reboot")
-        if present == needed:
+        other.pop("reset_at_reboot")
+        if present in (needed, other):
             return
         if pending:
             yield _step("reboot_device")

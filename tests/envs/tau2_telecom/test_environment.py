@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from telegym.agents.users.scripted import ScriptedUser
 from telegym.core.environment import Environment
 from telegym.core.episode import Episode
 from telegym.core.errors import ConfigurationError, TaskError
@@ -45,6 +46,11 @@ def test_options_build_an_equal_environment() -> None:
         ({"source": "benchmark"}, "needs data"),
         ({"data": "somewhere"}, "goes with source='benchmark'"),
         ({"source": "benchmark", "data": "/nowhere"}, "does not exist"),
+        (
+            {"mode": "dual", "user": "scriptd"},
+            "user is 'scriptd'; valid: scripted, openai:MODEL. Did you mean 'scripted'",
+        ),
+        ({"user": "openai:"}, "valid: scripted, openai:MODEL"),
         ({"spilt": "train"}, "Did you mean 'split'"),
     ],
 )
@@ -75,7 +81,10 @@ def test_with_a_user_the_agent_greets_and_cannot_reach_the_phone() -> None:
     assert [message.content for message in environment.opening(task)] == [GREETING]
     toolkit = environment.toolkit(task)
     assert len(toolkit.names) == 43 and len(toolkit.schemas("assistant")) == 13
-    assert not environment.text_ends_episode and environment.expert is not None
+    episode = Episode(environment, task)
+    assert isinstance(environment.user(task, 0), ScriptedUser)
+    assert [message.role for message in episode.agent_messages()] == ["assistant", "user"]
+    assert not environment.text_ends_episode and environment.expert(episode) is None
 
 
 @pytest.mark.parametrize("mode", ["solo", "dual"])

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -79,7 +80,8 @@ def test_a_task_set_like_any_other() -> None:
     tasks = NativeTasks(0, "dev", 12)
     assert len(tasks) == 12
     assert tasks[3] is tasks.by_id(tasks.ids[3]) and tasks[-1].id == tasks.ids[-1]
-    assert tasks.ids[3] in tasks and tasks.__contains__(tasks[3]) and "nothing" not in tasks
+    members: list[Any] = [tasks.ids[3], tasks[3]]
+    assert all(member in tasks for member in members) and cast(Any, "nothing") not in tasks
     assert isinstance(tasks[2:5], TaskSet) and tasks[2:5].ids == tasks.ids[2:5]
     assert tasks.filter(lambda task: task.id == tasks.ids[4]).ids == (tasks.ids[4],)
     with pytest.raises(IndexError):
