@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +22,9 @@ from telegym.cli.common import (
     takes_split,
 )
 from telegym.cli.run import AgentOption, AgentOptionList, BatchSize, progress_bar
+
+if TYPE_CHECKING:
+    from telegym.evaluation.evaluate import EvaluationResult
 
 
 def evaluate(
@@ -53,7 +56,7 @@ def evaluate(
     Episodes that a server or judge failed are counted apart, never as zero.
     """
     from telegym.agents.base import make_agent
-    from telegym.evaluation.evaluate import EvaluationResult, comparison_table, result_table
+    from telegym.evaluation.evaluate import EvaluationResult
     from telegym.evaluation.evaluate import evaluate as evaluate_agent
 
     earlier = EvaluationResult.read(against) if against is not None else None
@@ -78,10 +81,16 @@ def evaluate(
         result.write(output)
     if as_json:
         print_json(result.to_dict())
-        return
+    else:
+        _print(result, earlier)
+
+
+def _print(result: EvaluationResult, earlier: EvaluationResult | None) -> None:
+    from telegym.evaluation.evaluate import comparison_table, result_table
+
     screen = console()
     screen.print(result_table(result))
-    if trials > 1:
+    if result.trials > 1:
         screen.print("pass^k: " + ", ".join(f"{k}: {value:.3f}" for k, value in result.pass_hat.items()))
     if earlier is not None:
         screen.print(comparison_table(earlier, result))

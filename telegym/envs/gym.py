@@ -24,7 +24,7 @@ from pydantic import ValidationError
 
 from telegym.core.environment import Environment
 from telegym.core.episode import Episode, Limits
-from telegym.core.errors import ConfigurationError, did_you_mean
+from telegym.core.errors import ConfigurationError, TaskError, did_you_mean
 from telegym.core.messages import Message
 from telegym.core.parsing import parse_assistant_text
 from telegym.core.tool import Tool
@@ -108,7 +108,10 @@ class TelegymEnv(gymnasium.Env[str, str]):
         """
         super().reset(seed=seed)
         task_id, episode_seed = self._choose(seed, options or {})
-        task = self.environment.tasks.by_id(task_id)
+        try:
+            task = self.environment.tasks.by_id(task_id)
+        except TaskError as error:
+            raise ConfigurationError(str(error)) from None
         self._episode = Episode(self.environment, task, seed=episode_seed, limits=self.limits, record=self.record)
         self._concluded = False
         opening = [Message(role="system", content=self._episode.system), *self._episode.agent_messages()]
@@ -126,9 +129,8 @@ class TelegymEnv(gymnasium.Env[str, str]):
         tasks = self.environment.tasks
         position, drawn_seed = self.np_random.integers((len(tasks), 2**31)).tolist()
         task_id = options["task_id"] if "task_id" in options else tasks[position].id
-        if not isinstance(task_id, str) or task_id not in tasks:
-            hint = did_you_mean(str(task_id), tasks.ids)
-            raise ConfigurationError(f"no task {task_id!r} among the {len(tasks)} tasks of this environment.{hint}")
+        if not isinstance(task_id, str):
+            raise ConfigurationError(f"task_id must be text, not {task_id!r}")
         episode_seed = options.get("episode_seed", drawn_seed if seed is None else seed)
         if type(episode_seed) is not int:
             raise ConfigurationError(f"episode_seed must be an integer, not {episode_seed!r}")
@@ -157,7 +159,7 @@ class TelegymEnv(gymnasium.Env[str, str]):
         reward = self._conclude(episode, info) if episode.done else 0.0
         return render_messages(new), reward, episode.terminated, episode.truncated, info
 
-    def render(self) -> str | None:  # type: ignore[override]
+    def render(self) -> str | None:
         """Return the transcript so far as text."""
         if self.render_mode != "ansi":
             return None

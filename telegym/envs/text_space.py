@@ -58,7 +58,8 @@ class UnicodeText(Text):
 
 def _cells(space: UnicodeText, memory: SynchronizedArray[c_int32]) -> NDArray[np.int32]:
     """Return one row for each environment: the length of its text, then the characters."""
-    return np.frombuffer(memory.get_obj(), dtype=np.int32).reshape(-1, 1 + space.max_length)  # type: ignore[call-overload]
+    cells: NDArray[np.int32] = np.frombuffer(memory.get_obj(), dtype=np.int32)  # type: ignore[call-overload]
+    return cells.reshape(-1, 1 + space.max_length)
 
 
 class _TextBatch(Sequence[str]):
@@ -75,7 +76,8 @@ class _TextBatch(Sequence[str]):
         if isinstance(index, slice):
             return tuple(self)[index]
         row = self._cells[index]
-        return row[1 : 1 + row[0]].tobytes().decode(*_CODEC)
+        text: str = row[1 : 1 + row[0]].tobytes().decode(*_CODEC)
+        return text
 
     def __len__(self) -> int:
         return len(self._cells)

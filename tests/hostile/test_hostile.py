@@ -54,9 +54,9 @@ def test_a_broken_output_gets_its_verdict(checker: Checker, entry: Entry) -> Non
     checker.check_trajectory()
 
 
-@pytest.mark.parametrize("options", [{}, {"talkative": True}], ids=["solo", "dual"])
-def test_hostile_actions_in_the_toy(options: dict[str, bool]) -> None:
-    checker = attack(Toy(**options), 1000)
+@pytest.mark.parametrize("talkative", [False, True], ids=["solo", "dual"])
+def test_hostile_actions_in_the_toy(talkative: bool) -> None:
+    checker = attack(Toy(talkative=talkative), 1000)
     assert checker.invalid > 100
     assert checker.replays > 0
 

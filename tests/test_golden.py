@@ -1,0 +1,73 @@
+"""Every tool schema and every prompt that ships, frozen: a change shows in review, as it does to a trained model.
+
+`pytest tests/test_golden.py --update-golden` writes the files anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from telegym.envs.registry import make_environment
+from telegym.envs.tau2_telecom.environment import Tau2Telecom
+
+GOLDEN = Path(__file__).with_name("golden")
+
+
+def _tools(mode: str) -> str:
+    environment = make_environment("tau2-telecom", mode=mode)
+    toolkit = environment.toolkit(environment.tasks[0])
+    tools = [
+        {"requestor": tool.requestor, "kind": tool.kind, "minutes": tool.minutes, "risk": tool.risk, **tool.schema()}
+        for tool in toolkit
+    ]
+    return json.dumps(tools, indent=2) + "\n"
+
+
+def _prompt(mode: str, policy: str) -> str:
+    environment = make_environment("tau2-telecom", mode=mode, policy=policy)
+    return environment.instructions(environment.tasks[0]) + "\n"
+
+
+def _opening() -> str:
+    tasks = Tau2Telecom(split="test", count=30).tasks
+    return "\n\n".join(f"# {task.id}\n\n{task.ticket}" for task in tasks) + "\n"
+
+
+FILES: dict[str, Callable[[], str]] = {
+    "tau2_telecom_solo_tools.json": lambda: _tools("solo"),
+    "tau2_telecom_dual_tools.json": lambda: _tools("dual"),
+    "tau2_telecom_solo_manual.md": lambda: _prompt("solo", "manual"),
+    "tau2_telecom_solo_workflow.md": lambda: _prompt("solo", "workflow"),
+    "tau2_telecom_dual_manual.md": lambda: _prompt("dual", "manual"),
+    "tau2_telecom_dual_workflow.md": lambda: _prompt("dual", "workflow"),
+    "tau2_telecom_tickets.md": _opening,
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_ships_is_as_frozen(name: str, request: pytest.FixtureRequest) -> None:
+    text = FILES[name]()
+    path = GOLDEN / name
+    if request.config.getoption("--update-golden"):
+        path.write_text(text, encoding="utf-8")
+    assert path.exists(), f"{path} is missing; write it with --update-golden"
+    assert text == path.read_text(encoding="utf-8"), f"{name} has changed; if that is meant, use --update-golden"
+
+
+def test_every_golden_file_is_tested() -> None:
+    assert sorted(FILES) == sorted(path.name for path in GOLDEN.iterdir())
+
+
+@pytest.mark.parametrize("mode", ["solo", "dual"])
+def test_every_schema_is_valid_and_described(mode: str) -> None:
+    for tool in json.loads(_tools(mode)):
+        parameters = tool["function"]["parameters"]
+        Draft202012Validator.check_schema(parameters)
+        assert tool["function"]["description"].strip()
+        for name, schema in parameters["properties"].items():
+            assert schema.get("description", "").strip(), f"{tool['function']['name']}: {name}"
