@@ -27,7 +27,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from telegym.agents.generation import GenerationEngine, SampledTurn, Sampling
 from telegym.agents.prompting import ChatCodec
-from telegym.agents.training.rollouts import Player, Transcript, play
+from telegym.agents.training.rollouts import OnEnd, Player, Transcript, play
 from telegym.agents.training.scoring import score_tokens
 from telegym.core.environment import Environment
 from telegym.core.episode import Episode
@@ -39,16 +39,13 @@ __all__ = ["EpisodeGRPOTrainer", "TaskRows", "outcome", "task_dataset"]
 OnRollouts = Callable[[int, Sequence[Transcript], Sequence[Score]], None]
 
 
-def task_dataset(count: int, seeds: Sequence[int]) -> Dataset:
-    """Return the rows a trainer samples from: one task and one episode seed each.
+def task_dataset(rows: Sequence[tuple[int, int]]) -> Dataset:
+    """Return the rows a trainer samples from.
 
     Args:
-        count: Number of tasks; row i plays task i modulo this.
-        seeds: The episode seed of each row. All rollouts of a group share it.
+        rows: Position of the task and seed of the episode, which all rollouts of a group share.
     """
-    return Dataset.from_list(
-        [{"prompt": f"task {index % count}", "task": index % count, "seed": seed} for index, seed in enumerate(seeds)]
-    )
+    return Dataset.from_list([{"prompt": f"task {task}", "task": task, "seed": seed} for task, seed in rows])
 
 
 def outcome(score: Sequence[Score], **_: Any) -> list[float | None]:
@@ -62,16 +59,18 @@ class TaskRows:
     Args:
         environment: The domain.
         tasks: The tasks that rows refer to by position.
+        record: Whether episodes keep what trajectories need.
     """
 
-    def __init__(self, environment: Environment, tasks: Sequence[Task]) -> None:
-        self.environment = environment
-        self.tasks = tasks
+    def __init__(self, environment: Environment, tasks: Sequence[Task], record: bool = False) -> None:
+        self._environment = environment
+        self._tasks = tasks
+        self._record = record
 
     def episodes(self, rows: Sequence[dict[str, Any]]) -> list[Episode]:
         """Return a fresh episode for each row."""
         return [
-            Episode(self.environment, self.tasks[row["task"]], seed=row["seed"], record=False) for row in rows
+            Episode(self._environment, self._tasks[row["task"]], seed=row["seed"], record=self._record) for row in rows
         ]
 
 
@@ -82,6 +81,7 @@ class EpisodeGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         rows: Builds the episodes of dataset rows.
         codec: Turns episodes into tokens.
         turn_tokens: The most tokens in one turn of the model.
+        context: The most tokens of a conversation.
         forward_tokens: The most tokens in one forward pass of the loss, on a single process.
         on_rollouts: Hears of every batch of rollouts: optimizer step, transcripts, scores.
         **trainer: Passed to TRL's trainer; `args.max_completion_length` is the limit of the whole trajectory.
@@ -93,6 +93,7 @@ class EpisodeGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         rows: TaskRows,
         codec: ChatCodec,
         turn_tokens: int,
+        context: int,
         forward_tokens: int = 8192,
         on_rollouts: OnRollouts | None = None,
         **trainer: Any,
@@ -101,6 +102,7 @@ class EpisodeGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         self._rows = rows
         self._codec = codec
         self._turn_tokens = turn_tokens
+        self._context = context
         self._forward_tokens = forward_tokens
         self._on_rollouts = on_rollouts
         self._batch: list[dict[str, Any]] = []
@@ -119,7 +121,7 @@ class EpisodeGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
     def play_batch(self) -> dict[str, Any]:
         """Play the present batch and return it in the form of TRL's rollout functions."""
         episodes = self._rows.episodes(self._batch)
-        transcripts = self._play_lock_step(episodes) if self._in_lock_step else self._play(episodes)
+        transcripts = self.play_in_lock_step(episodes) if self.in_lock_step else self._play(episodes)
         scores = [transcript.episode.score() for transcript in transcripts]
         self._report(transcripts, scores)
         masks = [
@@ -135,7 +137,7 @@ class EpisodeGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         }
 
     @property
-    def _in_lock_step(self) -> bool:
+    def in_lock_step(self) -> bool:
         """Whether TRL generates: with vLLM, or when ranks have to generate together."""
         return self.use_vllm or self.accelerator.num_processes > 1
 
@@ -146,9 +148,9 @@ class EpisodeGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         seeds = [f"{self.args.seed}/{self.state.global_step}/{index}" for index in range(len(episodes))]
         return play(engine, self._codec, episodes, seeds, self.max_completion_length)
 
-    def _play_lock_step(self, episodes: list[Episode]) -> list[Transcript]:
-        """Generate turn by turn through TRL; every rank takes part in every turn until all have finished."""
-        player = Player(self._codec, episodes, self.max_completion_length)
+    def play_in_lock_step(self, episodes: Sequence[Episode], on_end: OnEnd | None = None) -> list[Transcript]:
+        """Play episodes turn by turn through TRL; every rank takes part in every turn until all have finished."""
+        player = Player(self._codec, episodes, self.max_completion_length, on_end)
         active = list(range(len(episodes)))
         while True:
             widest = int(self.accelerator.gather(torch.tensor([len(active)], device=self.accelerator.device)).max())
@@ -169,11 +171,6 @@ class EpisodeGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         drawn = list(ids[: self._turn_tokens])
         complete = bool(drawn) and drawn[-1] in self.eos_token_ids
         return SampledTurn(index, drawn, complete, list(logprobs[: len(drawn)]) if logprobs is not None else None)
-
-    @property
-    def _context(self) -> int:
-        limit: int = self.model.config.get_text_config().max_position_embeddings
-        return limit
 
     def _report(self, transcripts: Sequence[Transcript], scores: Sequence[Score]) -> None:
         """Log what the episodes say."""

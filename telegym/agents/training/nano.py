@@ -7,46 +7,32 @@ knows its tools from training, not from a prompt; that is what makes it small en
 from __future__ import annotations
 
 import importlib.resources
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
-__all__ = ["NanoShape", "chat_template", "load_model", "load_tokenizer", "new_model", "save", "train_tokenizer"]
+from telegym.agents.training.recipe import ShapeSettings
+
+__all__ = ["chat_template", "new_model", "save", "train_tokenizer"]
 
 _CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 _MARKS = ("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "<think>", "</think>")
-_PIECES = r"\p{N}| ?[\p{L}_]+|[^\p{L}\p{N}_]+"
-"""Digits alone, so that numbers can be copied; names of tools whole; punctuation with the spaces around it."""
-
-
-class NanoShape(BaseModel):
-    """Size of the model."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    vocabulary: PositiveInt = 1536
-    """Tokens, the control tokens included."""
-    layers: PositiveInt = 4
-    """Transformer blocks."""
-    hidden: PositiveInt = 128
-    """Width of the residual stream."""
-    feed_forward: PositiveInt = 384
-    """Width of the feed-forward layers."""
-    heads: PositiveInt = 4
-    """Query heads."""
-    shared_heads: PositiveInt = 2
-    """Key and value heads."""
-    head_size: PositiveInt = 32
-    """Width of a head."""
-    context: PositiveInt = 4096
-    """The most tokens of a conversation."""
-    initializer_range: PositiveFloat = 0.06
-    """Spread of the first weights. With the usual 0.02 a model this small does not learn to copy an id in time."""
+_PIECES = "|".join(
+    (
+        r"\p{N}",
+        r"""\n?(?:[\]}"]*(?:, )?[\[{]*"[a-z_0-9]+": )+[\[{]*"?""",
+        r"\n?\p{Lu}[\p{L}\-]+(?: \p{Lu}[\p{L}\-]*)*(?: \([\p{L} ]+\))?: ",
+        r" ?[\p{L}_]+",
+        r"[^\p{L}\p{N}_]+",
+    )
+)
+"""What may become one token at most: a digit (so that numbers can be copied), the key of a JSON object with the
+punctuation around it, the label of a status line, a word or the name of a tool, punctuation with the spaces around it."""
 
 
 def chat_template() -> str:
@@ -75,7 +61,7 @@ def train_tokenizer(texts: Iterable[str], size: int) -> PreTrainedTokenizerFast:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator((_without_marks(text) for text in texts), trainer)
+    tokenizer.train_from_iterator((piece for text in texts for piece in _between_marks(text)), trainer)
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token="<|im_end|>",
@@ -89,7 +75,7 @@ def train_tokenizer(texts: Iterable[str], size: int) -> PreTrainedTokenizerFast:
     return fast
 
 
-def new_model(tokenizer: PreTrainedTokenizerBase, shape: NanoShape, seed: int) -> Qwen3ForCausalLM:
+def new_model(tokenizer: PreTrainedTokenizerBase, shape: ShapeSettings, seed: int) -> Qwen3ForCausalLM:
     """Return a model with fresh weights; the global random state is left as it was."""
     config = Qwen3Config(
         vocab_size=-(-len(tokenizer) // 8) * 8,
@@ -124,33 +110,5 @@ def save(model: Any, tokenizer: PreTrainedTokenizerBase, folder: str | Path) -> 
     tokenizer.save_pretrained(str(folder))
 
 
-def load_model(name: str | Path, **options: Any) -> Any:
-    """Return a causal language model from a folder or a hub, by default in single precision.
-
-    Args:
-        name: `nano` for the model shipped with the package, a folder, or a name on a hub.
-        **options: Passed to transformers.
-    """
-    from transformers import AutoModelForCausalLM
-
-    return AutoModelForCausalLM.from_pretrained(resolve(name), **{"dtype": torch.float32, **options})
-
-
-def load_tokenizer(name: str | Path) -> Any:
-    """Return the tokenizer of a model."""
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(resolve(name), padding_side="left")
-
-
-def resolve(name: str | Path) -> str:
-    """Return the folder of the shipped model for `nano`, and any other name as it is."""
-    if str(name) == "nano":
-        return str(importlib.resources.files("telegym.agents.training").joinpath("nano"))
-    return str(name)
-
-
-def _without_marks(text: str) -> str:
-    for mark in (*_CONTROL, *_MARKS):
-        text = text.replace(mark, "\x00")
-    return text
+def _between_marks(text: str) -> list[str]:
+    return [piece for piece in re.split("|".join(map(re.escape, (*_CONTROL, *_MARKS))), text) if piece]

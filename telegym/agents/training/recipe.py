@@ -1,0 +1,330 @@
+"""Recipes: everything that decides a training run, as YAML, checked before anything starts.
+
+A recipe is a file of `recipes/` or of yours. Keys that do not exist are errors that name the nearest one, and every
+value can be overridden by its dotted key: `--set grpo.learning_rate=1e-4`.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import ValidationError
+
+from telegym.agents.prompting import PromptProfile
+from telegym.core.errors import ConfigurationError, did_you_mean
+
+__all__ = [
+    "AdapterSettings",
+    "DemonstrationSettings",
+    "EnvironmentSettings",
+    "EvaluationSettings",
+    "GrpoSettings",
+    "ModelSettings",
+    "Recipe",
+    "RolloutSettings",
+    "SftSettings",
+    "ShapeSettings",
+    "load_recipe",
+    "recipe_names",
+]
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ShapeSettings(_Settings):
+    """Size of a model that is built from nothing."""
+
+    vocabulary: PositiveInt = 2048
+    """Tokens, the control tokens included."""
+    layers: PositiveInt = 4
+    """Transformer blocks."""
+    hidden: PositiveInt = 128
+    """Width of the residual stream."""
+    feed_forward: PositiveInt = 384
+    """Width of the feed-forward layers."""
+    heads: PositiveInt = 4
+    """Query heads."""
+    shared_heads: PositiveInt = 2
+    """Key and value heads."""
+    head_size: PositiveInt = 32
+    """Width of a head."""
+    context: PositiveInt = 4096
+    """The most tokens of a conversation."""
+    initializer_range: PositiveFloat = 0.06
+    """Spread of the first weights. With the usual 0.02 a model this small does not learn to copy an id in time."""
+
+
+class AdapterSettings(_Settings):
+    """Low-rank adapters (LoRA) instead of training all weights."""
+
+    rank: PositiveInt = 32
+    """Rank of the update."""
+    alpha: PositiveFloat = 64.0
+    """Scale of the update."""
+    dropout: Share = 0.0
+    """Dropout of the adapter's input."""
+    target_modules: str | list[str] = "all-linear"
+    """Which layers get one."""
+
+
+class ModelSettings(_Settings):
+    """The policy."""
+
+    name: str = "nano"
+    """`nano` for the policy shipped with TeleGym, a folder, or a name on the model hub. For recipes of kind `sft`:
+    `new` builds one."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Precision in which the weights are loaded."""
+    shape: ShapeSettings = ShapeSettings()
+    """Size of a new model."""
+    adapter: AdapterSettings | None = None
+    """Trains an adapter; null trains all weights."""
+    options: dict[str, Any] = {}
+    """Passed to `from_pretrained` of transformers, for example `attn_implementation`."""
+
+
+class EnvironmentSettings(_Settings):
+    """Where episodes are played."""
+
+    id: str = "tau2-telecom"
+    """Name of the environment."""
+    options: dict[str, Any] = {}
+    """Options of the environment, for learning and for evaluation."""
+    train: dict[str, Any] = {"split": "train", "count": 100_000}
+    """Options that make it the environment to learn in."""
+
+
+class RolloutSettings(_Settings):
+    """How episodes are played."""
+
+    temperature: PositiveFloat = 1.0
+    """Temperature when learning."""
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Nucleus when learning."""
+    turn_tokens: PositiveInt = 96
+    """The most tokens in one turn of the model."""
+    completion_tokens: PositiveInt = 3000
+    """The most tokens after the prompt, tool results included."""
+    context: PositiveInt = 4096
+    """The most tokens of a conversation."""
+    rows: PositiveInt = 64
+    """Episodes played at a time in evaluations."""
+    keep: bool = True
+    """Whether the trajectories of training are written too."""
+
+
+class EvaluationSettings(_Settings):
+    """What is measured before and after."""
+
+    sets: dict[str, dict[str, Any]] = {
+        "test": {"split": "test", "count": 150},
+        "test-compositions": {"split": "test-compositions", "count": 150},
+    }
+    """Sets of tasks by name: options of the environment. A set with `data: null` is left out."""
+    trials: PositiveInt = 1
+    """Episodes per task."""
+    temperature: NonNegativeFloat = 1.0
+    """Temperature; 0 takes the most likely token."""
+    seed: NonNegativeInt = 1
+    """Decides the episodes; not the seed of the training, so that runs are compared on the same episodes."""
+
+
+class GrpoSettings(_Settings):
+    """Reinforcement learning."""
+
+    steps: PositiveInt = 60
+    """Optimizer steps."""
+    groups: PositiveInt = 4
+    """Tasks in a step, over all processes."""
+    group_size: Annotated[int, Field(ge=2)] = 8
+    """Rollouts of each task."""
+    batch_size: PositiveInt | None = None
+    """Rollouts in one backward pass of a process; null takes all of a step."""
+    learning_rate: PositiveFloat = 2e-4
+    """Learning rate."""
+    warmup_steps: NonNegativeInt = 0
+    """Steps in which the learning rate rises."""
+    schedule: str = "constant_with_warmup"
+    """How the learning rate goes on, as transformers names it."""
+    forward_tokens: PositiveInt = 8192
+    """The most tokens in one forward pass of the loss, on a single process."""
+    trl: dict[str, Any] = {}
+    """Any other field of TRL's `GRPOConfig`, for example `loss_type`, `beta`, `use_vllm`."""
+
+
+class DemonstrationSettings(_Settings):
+    """What a model is taught."""
+
+    count: PositiveInt = 12_000
+    """Episodes demonstrated."""
+    mistaken: Share = 0.5
+    """Share of the episodes in which the demonstrator errs."""
+    mistakes: dict[str, Share] = {}
+    """How it errs: rates of `telegym.envs.tau2_telecom.expert.SlipRates`."""
+    tokenizer: PositiveInt = 1500
+    """Episodes whose texts the tokenizer of a new model is trained on."""
+
+
+class SftSettings(_Settings):
+    """Supervised learning."""
+
+    epochs: PositiveInt = 1
+    """Passes over the demonstrations."""
+    batch_tokens: PositiveInt = 4096
+    """Tokens in a step."""
+    learning_rate: PositiveFloat = 2e-3
+    """Highest learning rate; it falls with a cosine."""
+    warmup_steps: NonNegativeInt = 40
+    """Steps in which it rises."""
+    beta2: Share = 0.98
+    """Decay of the optimizer's second moment."""
+    weight_decay: NonNegativeFloat = 0.01
+    """Weight decay."""
+    demonstrations: DemonstrationSettings = DemonstrationSettings()
+    """What is taught."""
+
+
+class Recipe(_Settings):
+    """A training run."""
+
+    kind: Literal["grpo", "sft"] = "grpo"
+    """`grpo`: reinforcement learning; `sft`: supervised learning on demonstrations."""
+    seed: NonNegativeInt = 0
+    """Decides everything random."""
+    threads: NonNegativeInt = 0
+    """Threads of torch; 0 takes as many as there are cores."""
+    save_steps: PositiveInt = 10
+    """Steps between checkpoints."""
+    model: ModelSettings = ModelSettings()
+    """The policy."""
+    prompt: PromptProfile = PromptProfile(tools="none", policy="none")
+    """What the policy is told."""
+    environment: EnvironmentSettings = EnvironmentSettings()
+    """Where it plays."""
+    rollout: RolloutSettings = RolloutSettings()
+    """How it plays."""
+    evaluation: EvaluationSettings = EvaluationSettings()
+    """What is measured."""
+    grpo: GrpoSettings = GrpoSettings()
+    """Settings of kind `grpo`."""
+    sft: SftSettings = SftSettings()
+    """Settings of kind `sft`."""
+
+    def to_yaml(self) -> str:
+        """Return the recipe, defaults included, as YAML."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+    @classmethod
+    def parse(cls, data: Any, source: str) -> Self:
+        """Check a recipe.
+
+        Args:
+            data: What the YAML holds.
+            source: Where it comes from, for messages.
+
+        Raises:
+            ConfigurationError: If anything is wrong; the message lists everything.
+        """
+        if not isinstance(data, Mapping):
+            raise ConfigurationError(f"{source}: a recipe is a mapping of settings, not a {type(data).__name__}")
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise ConfigurationError(f"{source}: {'; '.join(_problems(error))}") from None
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Return the names of the recipes shipped with TeleGym."""
+    folder = importlib.resources.files("telegym.agents.training").joinpath("recipes")
+    return tuple(sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml")))
+
+
+def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe.
+
+    Args:
+        recipe: A name of `recipe_names()`, or a YAML file.
+        overrides: `KEY=VALUE` with a dotted key and a YAML value, for example `grpo.learning_rate=1e-4`.
+
+    Raises:
+        ConfigurationError: If there is no such recipe, or a key or value is wrong.
+    """
+    data = yaml.safe_load(_text(recipe)) or {}
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals:
+            raise ConfigurationError(f"override {override!r} is not of the form KEY=VALUE")
+        _override(data, key.strip(), _value(value))
+    return Recipe.parse(data, f"recipe {str(recipe)!r}")
+
+
+def _text(recipe: str | Path) -> str:
+    if str(recipe) in recipe_names():
+        folder = importlib.resources.files("telegym.agents.training").joinpath("recipes")
+        return folder.joinpath(f"{recipe}.yaml").read_text("utf-8")
+    path = Path(recipe)
+    if not path.is_file():
+        names = recipe_names()
+        hint = did_you_mean(str(recipe), names)
+        raise ConfigurationError(f"no recipe {str(recipe)!r}: neither a file nor one of {', '.join(names)}.{hint}")
+    return path.read_text("utf-8")
+
+
+def _value(text: str) -> Any:
+    """Read a value as YAML, and numbers such as `1e-4` as numbers, which YAML takes for text."""
+    value = yaml.safe_load(text)
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _override(data: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        inner = data.get(parent)
+        if inner is None:
+            inner = data[parent] = {}
+        if not isinstance(inner, dict):
+            raise ConfigurationError(f"override {key!r}: {parent!r} is not a group of settings")
+        data = inner
+    data[last] = value
+
+
+def _problems(error: ValidationError) -> Iterator[str]:
+    for problem in error.errors(include_url=False):
+        *parents, last = [str(part) for part in problem["loc"]] or [""]
+        key = ".".join([*parents, last])
+        if problem["type"] != "extra_forbidden":
+            yield f"{key}: {problem['msg']} (it is {problem['input']!r})"
+            continue
+        valid = _keys(parents)
+        yield f"unknown key {key!r}; valid here: {', '.join(valid)}.{did_you_mean(last, valid)}"
+
+
+def _keys(parents: Sequence[str]) -> list[str]:
+    """Return the valid keys of a group of settings."""
+    model: type[BaseModel] = Recipe
+    for parent in parents:
+        field = model.model_fields.get(parent)
+        inner = _model_of(field.annotation) if field is not None else None
+        if inner is None:
+            return []
+        model = inner
+    return list(model.model_fields)
+
+
+def _model_of(annotation: Any) -> type[BaseModel] | None:
+    options = (annotation, *getattr(annotation, "__args__", ()))
+    return next((item for item in options if isinstance(item, type) and issubclass(item, BaseModel)), None)
