@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "EXIT_FOUND",
     "EXIT_INFRASTRUCTURE",
+    "EXIT_INTERRUPTED",
     "EXIT_OK",
     "EXIT_USAGE",
     "EnvironmentArgument",
@@ -47,6 +48,9 @@ EXIT_USAGE = 2
 """The command was called wrongly: an unknown option, name or file, or a wrong value."""
 EXIT_INFRASTRUCTURE = 3
 """A server, a file or a process failed."""
+
+EXIT_INTERRUPTED = 130
+"""Interrupted by the person at the keyboard; a training run can be resumed."""
 
 _WIDTH_OF_FILES = 120
 

@@ -2,42 +2,62 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from telegym.cli.common import console
+from telegym.cli.common import EXIT_INTERRUPTED, JsonFlag, console, print_json
+
+if TYPE_CHECKING:
+    from telegym.agents.training.run import RunResult
 
 
 def train(
     recipe: Annotated[
-        str, typer.Option("--recipe", "-r", help="A recipe shipped with TeleGym, or a YAML file.")
+        str, typer.Option("--recipe", "-r", help="A recipe: nano, nano-sft, qwen3-8b, or a YAML file.")
     ] = "nano",
     overrides: Annotated[
         list[str] | None,
         typer.Option("--set", "-s", metavar="KEY=VALUE", help="Override a value of the recipe; may be repeated."),
     ] = None,
-    name: Annotated[str | None, typer.Option("--name", help="Name of the run: results go to runs/NAME.")] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Continue an interrupted run exactly where it stopped.")
+    name: Annotated[str | None, typer.Option("--name", help="Name of the run: results go to RUNS/NAME.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run where it stopped.")] = False,
+    runs: Annotated[Path, typer.Option("--runs", help="The folder of runs.")] = Path("runs"),
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the whole recipe as it would run, and stop.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the recipe as it would run, and stop.")] = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Improve a policy by reinforcement learning, and evaluate it before and after.
 
     Without options: the nano policy, on a CPU, in minutes. Ctrl-C leaves a run that --resume continues.
     """
+    from telegym.agents.training.recipe import load_recipe
+
+    if dry_run:
+        typer.echo(load_recipe(recipe, overrides or []).to_yaml(), nl=False)
+        return
+    result = _train(recipe, overrides or [], name, resume, runs, as_json)
+    if as_json:
+        evaluations = {"before": result.before, "after": result.after}
+        summaries = {
+            when: {tasks: each.summary() for tasks, each in found.items()} for when, found in evaluations.items()
+        }
+        print_json(
+            {"folder": str(result.folder), "interrupted": result.interrupted, "report": result.report, **summaries}
+        )
+    if result.interrupted:
+        raise typer.Exit(EXIT_INTERRUPTED)
+
+
+def _train(recipe: str, overrides: list[str], name: str | None, resume: bool, runs: Path, as_json: bool) -> RunResult:
+    from telegym.agents.training.run import train as train_policy
     from telegym.core.errors import ConfigurationError
 
     try:
-        from telegym.agents.training import run as training
+        return train_policy(recipe, overrides, name, resume, runs, console(stderr=as_json))
     except ModuleNotFoundError as error:
-        if (error.name or "").startswith("telegym"):
+        if (error.name or "telegym").startswith("telegym"):
             raise
         raise ConfigurationError(f"training needs {error.name}: pip install 'telegym[train]'") from error
-    if dry_run:
-        from telegym.agents.training.recipe import load_recipe
-
-        console().print(load_recipe(recipe, overrides or []).to_yaml(), markup=False)
-        return
-    training.train(recipe, overrides or [], name=name, resume=resume)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from telegym.core.trajectory import read_trajectories
 from tests.cli.conftest import Telegym
@@ -47,6 +48,8 @@ def test_version(telegym: Telegym) -> None:
         (["tools", "export", "toy", "--requestor", "nobody"], "no side 'nobody'; valid: assistant, user"),
         (["tasks", "show", "toy-22", "--env", "toy"], "Did you mean 'toy-2'?"),
         (["tasks", "list", "--split", "tset"], "Did you mean 'test'?"),
+        (["train", "--recipe", "nanno"], "Did you mean 'nano'?"),
+        (["train", "--dry-run", "--set", "grpo.learning_rat=1"], "Did you mean 'learning_rate'?"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(telegym: Telegym, arguments: list[str], line: str) -> None:
@@ -177,6 +180,23 @@ def test_verify_tau2_of_a_changed_trace_is_exit_code_1(
     result = telegym("verify", "tau2", "--data", tau2_data, "--traces", tmp_path / "changed.jsonl")
     assert result.code == 1
     assert "step 0, error: expected" in result.out
+
+
+def test_train_shows_the_recipe_it_would_run(telegym: Telegym) -> None:
+    result = telegym("train", "--dry-run", "--set", "seed=17")
+    assert result.code == 0
+    assert yaml.safe_load(result.out)["seed"] == 17
+
+
+def test_train_without_its_libraries_says_what_to_install(telegym: Telegym, monkeypatch: pytest.MonkeyPatch) -> None:
+    from telegym.agents.training import run
+
+    def absent(*arguments: object) -> None:
+        raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+    monkeypatch.setattr(run, "train", absent)
+    result = telegym("train")
+    assert (result.code, result.err) == (2, "telegym: training needs torch: pip install 'telegym[train]'\n")
 
 
 def test_bench_reports_every_rate(telegym: Telegym, tmp_path: Path) -> None:
