@@ -26,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 fine, 1 differences or failures found, 2 called wrongly, 3 a server or file failed, 130 interrupted.",
+    epilog="Exit codes: 0 fine, 1 differences or failures found, 2 called wrongly, 3 a server failed, 130 interrupted.",
 )
 app.command("play", rich_help_panel="Play")(play.play)
 app.command("run", rich_help_panel="Play")(run_command.run)

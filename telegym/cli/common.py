@@ -52,7 +52,7 @@ EXIT_INFRASTRUCTURE = 3
 EXIT_INTERRUPTED = 130
 """Interrupted by the person at the keyboard; a training run can be resumed."""
 
-_WIDTH_OF_FILES = 120
+_WIDTH_OF_FILES = 1000
 
 EnvironmentArgument = Annotated[str, typer.Argument(metavar="ENVIRONMENT", help="Name of the environment.")]
 OptionList = Annotated[

@@ -26,6 +26,7 @@ __all__ = ["Player", "describe_tool", "format_call"]
 
 _MAX_CHANGES = 40
 _MAX_VALUE = 200
+_MAX_WIDTH = 100
 
 
 class Player:
@@ -175,7 +176,8 @@ class Player:
 
     def _show_ticket(self, rest: str) -> None:
         task = self.episode.task
-        self._screen.print(Panel(Text(task.ticket), title=Text(task.id), title_align="left"))
+        width = min(self._screen.width, _MAX_WIDTH)
+        self._screen.print(Panel(Text(task.ticket), title=Text(task.id), title_align="left", width=width))
         for message in self.episode.agent_messages()[:1]:
             if message.content and task.ticket not in message.content and not rest:
                 self._show_message(message)
