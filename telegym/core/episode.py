@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt
 
 from telegym.core.environment import Environment
 from telegym.core.errors import InfrastructureError, TeleGymError
-from telegym.core.messages import Message, ToolCall
+from telegym.core.messages import Message, ToolCall, trusted
 from telegym.core.parsing import MAX_NESTING, nested_too_deeply, parse_assistant_text, without_half_characters
 from telegym.core.score import Failure, Score
 from telegym.core.task import Task
@@ -106,14 +106,6 @@ class CallRecord:
     """The state after the call; None if the episode does not record."""
 
 
-class _Counters(NamedTuple):
-    """What limits are compared with."""
-
-    hops: int = 0
-    errors: int = 0
-    errors_in_row: int = 0
-
-
 class _Checkpoint(NamedTuple):
     """Where an episode stood before a turn."""
 
@@ -122,7 +114,9 @@ class _Checkpoint(NamedTuple):
     messages: int
     calls: int
     actions: int
-    counters: _Counters
+    hops: int
+    errors: int
+    errors_in_row: int
 
 
 class Episode:
@@ -268,7 +262,8 @@ class Episode:
         self._messages.append(message)
         if message.tool_calls:
             self._act(message)
-        elif message.content is None or not message.content.strip():
+            return self._messages[start:]
+        if message.content is None or not message.content.strip():
             self._answer_blank()
         else:
             self._talk(message)
@@ -308,10 +303,9 @@ class Episode:
 
     def _control_call(self, message: Message) -> ToolCall | None:
         """Return the first call that ends the episode, if any."""
-        get = self.toolkit.get
+        controls = self.toolkit.controls
         for call in message.tool_calls:
-            item = get(call.name)
-            if item is not None and item.kind == "control" and call.parse_error is None:
+            if call.name in controls and call.parse_error is None:
                 return call
         return None
 
@@ -350,13 +344,17 @@ class Episode:
             self._errors += 1
             self._errors_in_row += call.requestor == "assistant"
         self._calls.append(CallRecord(len(self._calls), self.turn, call, content, error, minutes, before, after))
-        result = Message(
-            role="tool",
-            content=content,
-            tool_call_id=call.id,
-            name=call.name,
-            error=error is not None,
-            requestor=call.requestor,
+        result = trusted(
+            Message,
+            {
+                "role": "tool",
+                "content": content,
+                "tool_calls": (),
+                "tool_call_id": call.id,
+                "name": call.name,
+                "error": error is not None,
+                "requestor": call.requestor,
+            },
         )
         self._messages.append(result)
         return result
@@ -434,9 +432,9 @@ class Episode:
         if not self.world.cheap_snapshots:
             return
         user = self._user.fork() if self._user is not None else None
-        counters = _Counters(self._hops, self._errors, self._errors_in_row)
         sizes = (len(self._messages), len(self._calls), len(self._actions))
-        self._checkpoints.append(_Checkpoint(self.world.snapshot(), user, *sizes, counters))
+        counters = (self._hops, self._errors, self._errors_in_row)
+        self._checkpoints.append(_Checkpoint(self.world.snapshot(), user, *sizes, *counters))
 
     def fork(self, turn: int | None = None) -> Episode:
         """Return an independent copy, as it stands or as it stood.
@@ -494,7 +492,7 @@ class Episode:
         self._user = point.user.fork() if point.user is not None else None
         del self._messages[point.messages :], self._calls[point.calls :], self._actions[point.actions :]
         del self._checkpoints[turn:]
-        self._hops, self._errors, self._errors_in_row = point.counters
+        self._hops, self._errors, self._errors_in_row = point.hops, point.errors, point.errors_in_row
         self.turn, self.end, self._failure = turn, None, None
         return self
 

@@ -7,11 +7,11 @@ One `Message` type serves all four roles. A tool call that could not be parsed i
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-__all__ = ["Message", "Requestor", "Role", "ToolCall"]
+__all__ = ["Message", "Requestor", "Role", "ToolCall", "trusted"]
 
 Role = Literal["system", "user", "assistant", "tool"]
 """Who speaks."""
@@ -83,3 +83,25 @@ class Message(BaseModel):
             message["tool_call_id"] = self.tool_call_id
             message["name"] = self.name
         return message
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
+_set = object.__setattr__
+_FIELDS: dict[type[BaseModel], set[str]] = {Message: set(Message.model_fields), ToolCall: set(ToolCall.model_fields)}
+
+
+def trusted(cls: type[_Model], values: dict[str, Any]) -> _Model:
+    """Make a message or a call of values that are known to be valid.
+
+    An episode makes three of them a call; checking again what was just checked would be a fifth of its time.
+
+    Args:
+        cls: `Message` or `ToolCall`.
+        values: All fields. The dictionary belongs to the model afterwards.
+    """
+    model = cls.__new__(cls)
+    _set(model, "__dict__", values)
+    _set(model, "__pydantic_fields_set__", _FIELDS[cls])
+    _set(model, "__pydantic_extra__", None)
+    _set(model, "__pydantic_private__", None)
+    return model

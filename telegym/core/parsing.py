@@ -18,7 +18,7 @@ from typing import Any
 
 import pydantic_core
 
-from telegym.core.messages import Message, Requestor, ToolCall
+from telegym.core.messages import Message, Requestor, ToolCall, trusted
 
 __all__ = ["MAX_NESTING", "nested_too_deeply", "parse_assistant_text", "without_half_characters"]
 
@@ -35,6 +35,8 @@ _FENCE = re.compile(r"\A```(?:json|tool_call|tool_code|python)?\s*\n(.*?)\n?\s*`
 _FUNCTION_FORM = re.compile(r"\A\[?\s*[A-Za-z_]\w*\(.*\)\s*\]?\Z", re.DOTALL)
 _CUT_SHORT = re.compile(r"\A\[?\s*[A-Za-z_]\w*\(\s*\w+\s*=")
 _HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F]")
+_WELL_FORMED: dict[str, Any] = {"parse_error": None, "raw": None}
+_NO_RESULT: dict[str, Any] = {"tool_call_id": None, "name": None, "error": False, "requestor": "assistant"}
 _CONSTANTS = {"true": True, "false": False, "null": None}
 
 
@@ -81,8 +83,9 @@ def _parse_single_block(text: str, first_id: int, requestor: Requestor) -> Messa
     name, arguments = body["name"], body["arguments"]
     if type(name) is not str or not name or type(arguments) is not dict:
         return None
-    call = ToolCall(id=f"call_{first_id}", name=name, arguments=arguments, requestor=requestor)
-    return Message(role="assistant", tool_calls=(call,))
+    call = {"id": f"call_{first_id}", "name": name, "arguments": arguments, "requestor": requestor}
+    message = {"role": "assistant", "content": None, "tool_calls": (trusted(ToolCall, call | _WELL_FORMED),)}
+    return trusted(Message, message | _NO_RESULT)
 
 
 def without_half_characters(text: str) -> str:

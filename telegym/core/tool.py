@@ -373,6 +373,8 @@ class Toolkit:
             if item.name in self._tools:
                 raise ToolDefinitionError(f"toolkit {name!r} has two tools named {item.name!r}")
             self._tools[item.name] = item
+        self.controls = frozenset(item.name for item in tools if item.kind == "control")
+        """Names of the tools that end an episode."""
 
     def __iter__(self) -> Iterator[Tool]:
         return iter(self._tools.values())
