@@ -200,7 +200,7 @@ def _starts_clause(text: str) -> bool:
     """Whether a text begins like a clause of its own, not like one more thing in a list."""
     words, known = strip_fillers(text), lexicon()
     if not words:
-        return True
+        return False
     if any(pattern.match(words) for mood, pattern in known.frames if mood != "keep"):
         return True
     if known.bases["any"].match(words) and not re.match(r"(?:set|text|open|process|state|list|note)$", words):

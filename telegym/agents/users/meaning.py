@@ -13,7 +13,7 @@ from typing import Any
 
 from telegym.agents.users.language import Clause, Sentence, normalise, sentences, strip_fillers
 from telegym.agents.users.lexicon import lexicon
-from telegym.agents.users.operations import Act, Condition, Context, Operations, find_concepts, find_condition
+from telegym.agents.users.operations import Act, Condition, Context, Operations, find_concepts
 
 __all__ = ["Consent", "Understanding", "understand"]
 
@@ -26,6 +26,9 @@ _AMOUNT_WORDS = {"one": 1.0, "two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0,
 _NO_OFFER = re.compile(
     r"(?:up to|max(?:imum)?(?: of| is)?|limit(?: of| is)?|at most|used|usage(?: is| of)?|of your|out of|between|or|to|cap(?: of| is)?|exceeded(?: your)?)"
     r" (?:your )?$"
+)
+_OTHERS_DO = re.compile(
+    r"\b(?:i|i'm|i've|i'll|we|we've|we'll|our|my|the (?:line|payment|bill|carrier|account|suspension|transaction|system|request)|your (?:line|payment|bill|account|suspension))\b"
 )
 _GIVE = re.compile(
     r"\b(?:provide|give|confirm|verify|tell|share|have|need|know|get|state|specify|say|ask|identify|let me know|spell|repeat|remind)\b"
@@ -111,6 +114,7 @@ class _Reader:
         self._conditions: tuple[Condition, ...] = ()
         self._mood = ""
         self._mood_text = ""
+        self._looked = False
 
     def read(self) -> Understanding:
         """Read everything."""
@@ -161,14 +165,15 @@ class _Reader:
         starts = self._lexicon.bases["any"].match(words) or any(
             pattern.match(words) for mood, pattern in self._lexicon.frames if mood != "keep"
         )
-        if self._header and not starts and not self._patterns["has_verb"].search(words):
+        verbless = not any(self._lexicon.bases["any"].match(strip_fillers(c.text)) for c in sentence.clauses)
+        if self._header and not starts and verbless and not self._patterns["has_verb"].search(words):
             again = sentences(f"{self._header} {words}")
             return replace(again[0], question=sentence.question) if again else sentence
         return sentence
 
     def _sentence(self, sentence: Sentence) -> None:
         self._conditions = ()
-        self._mood, self._mood_text = "", ""
+        self._mood, self._mood_text, self._looked = "", "", False
         self._topics_of_contract(sentence)
         clauses = list(sentence.clauses)
         for index, clause in enumerate(clauses):
@@ -191,7 +196,7 @@ class _Reader:
             self._main(sentence, clause)
 
     def _condition(self, clauses: list[Clause], index: int, clause: Clause) -> None:
-        condition = find_condition(clause.text, clause.marker, self._operations.context)
+        condition = self._operations.condition(clause.text, clause.marker)
         self._operations.note(clause.text)
         follows = any(
             later.kind == "main" and strip_fillers(later.text) and (later.link != "and" or index == 0 or self._asks(later))
@@ -199,6 +204,9 @@ class _Reader:
         )
         if follows or index == 0:
             self._conditions = (condition,)
+        elif self._result.acts and condition.fact == "?":
+            last = self._result.acts.pop()
+            self._result.suggestions += [last] if last.writes else []
         elif self._result.acts:
             self._result.acts[-1] = replace(
                 self._result.acts[-1], conditions=(*self._result.acts[-1].conditions, condition)
@@ -226,11 +234,12 @@ class _Reader:
             position = len(self._result.acts) if index == 0 else max(0, len(self._result.acts) - 1)
             self._result.acts[position:position] = [replace(act, presupposed=True) for act in acts]
             return
-        condition = find_condition(clause.text, clause.marker, self._operations.context)
-        if condition.fact in ("?", "goal"):
-            self._operations.note(clause.text)
-        else:
+        if _OTHERS_DO.search(clause.text):
+            self._conditions = (Condition("?"),)
+        elif self._operations.condition(clause.text, clause.marker).fact not in ("?", "goal"):
             self._condition(clauses, index, clause)
+        else:
+            self._operations.note(clause.text)
 
     # --- one clause ---------------------------------------------------------------------------------
 
@@ -266,14 +275,21 @@ class _Reader:
         mood, rest, framing = self._mood_of(clause.text, sentence.question)
         if clause.marker == "to" and mood in ("request", "question"):
             mood = "check"
+        if mood == "negative" and sentence.question and re.match(r"\W*you haven't", framing):
+            mood = "past"
         mood = self._inherited(mood, framing, clause)
         self._mood, self._mood_text = mood, framing or clause.text[:40]
+        if re.search(r"\b(?:go ahead|proceed|continue|carry on|start|begin) with\W*$", framing):
+            rest = f"proceed with {rest}"
+        before = len(self._result.acts)
         getattr(self, f"_{mood or 'statement'}")(sentence, clause, rest)
+        new = self._result.acts[before:]
+        self._looked = bool(new) and mood in ("request", "question") and all(act.do == "read" for act in new)
 
     def _inherited(self, mood: str, framing: str, clause: Clause) -> str:
         """Let a bare verb after "and" or "or" share the mood of the clause before."""
-        if mood == "" and self._mood in ("ensure", "check") and clause.link in ("and", "or", ",", "but"):
-            return self._mood
+        if mood == "" and clause.link in ("and", "or", ",", "but") and (self._mood in ("ensure", "check") or self._looked):
+            return "ensure" if self._mood == "ensure" else "check"
         explicit = framing.strip() or re.search(r"\bplease\b", clause.text)
         if mood != "request" or explicit or not clause.link or not self._mood:
             return mood
@@ -300,8 +316,11 @@ class _Reader:
         if self._personal(sentence, rest, request=True):
             return
         acts = self._operations.actions(rest)
+        if not acts and not self._lexicon.bases["any"].match(rest) and not self._lexicon.bases["gerund"].match(rest):
+            acts = self._operations.readings(rest, clause.text)
         self._add(acts)
-        if not acts and not self._operations.missing and self._operations.is_strange(rest):
+        unsure = any(condition.fact == "?" for condition in self._conditions)
+        if not acts and not sentence.header and not unsure and not self._operations.missing and self._operations.is_strange(rest):
             self._result.unsupported.append(rest)
 
     def _fragment(self, sentence: Sentence, clause: Clause, rest: str) -> None:
@@ -315,8 +334,12 @@ class _Reader:
     def _check(self, sentence: Sentence, clause: Clause, rest: str) -> None:
         if re.match(r"(?:if|whether) you (?:need|have any questions|want|would like|run into)", rest):
             return
-        if not self._personal(sentence, rest, request=True):
-            self._add(self._operations.readings(rest, f"{clause.text}"))
+        if self._personal(sentence, rest, request=True):
+            return
+        acts = self._operations.readings(rest, f"{clause.text}")
+        if not acts and self._conditions:
+            self._result.acts += self._operations.looks_at(self._conditions)
+        self._add(acts)
 
     def _question(self, sentence: Sentence, clause: Clause, rest: str) -> None:
         if self._personal(sentence, rest, request=False):
@@ -418,7 +441,7 @@ class _Reader:
 
     def _contract_question(self, sentence: Sentence, text: str) -> bool:
         found = [t for t in ("refuel", "plan") if self._lexicon.person[t].search(text)]
-        asked = re.search(r"\b(?:would|do|want|like|prefer|willing|how much|how many|which|choose|confirm|tell|let me know|amount)\b", sentence.text)
+        asked = re.search(r"\b(?:how about|what about|would|do|want|like|prefer|willing|how much|how many|which|choose|confirm|tell|let me know|amount)\b", sentence.text)
         if found and asked:
             self._result.consents += [Consent(topic, self._offer(sentence.text)) for topic in found]
         return bool(found and asked)

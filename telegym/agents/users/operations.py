@@ -38,6 +38,8 @@ _READS: dict[str, tuple[str, tuple[str, ...]]] = {
     "roaming": ("check_network_status", ("roaming",)),
     "mode_value": ("check_network_status", ("technology",)),
 }
+_DETAILED = ("vpn", "wifi", "wifi_calling", "saver")
+"""What can be asked for as a whole ("your VPN status") and not only as on or off."""
 _BAR_SHOWS = ("airplane", "data", "vpn", "saver", "wifi", "mode_value", "network_status", "status_bar", "internet")
 _NETWORK_SHOWS = ("airplane", "data", "roaming", "wifi", "sim", "mode_value", "status_bar", "network_status", "wifi_access")
 _LIST_GAP = re.compile(r"^[\s,]*(?:and|or|also|then|plus|&|your|the|my|its|their|both|current|as well as|status|settings?|/|\s|,)*$")
@@ -108,6 +110,8 @@ class Condition:
     """Values that meet the condition."""
     negated: bool = False
     """Whether it is met by all other values instead."""
+    key: int = 0
+    """Conditions with one key are judged once, before the acts that depend on them change anything."""
 
 
 @dataclass(frozen=True)
@@ -178,12 +182,22 @@ class Operations:
         self.context = context
         self.missing: list[str] = []
         self._text = text
+        self._keys = 0
 
     # --- what is talked about -----------------------------------------------------------------------
 
     def note(self, text: str) -> None:
         """Take notice of what a clause mentions, without any request."""
         self._mention(text, find_concepts(text))
+
+    def condition(self, text: str, marker: str) -> Condition:
+        """Return the condition that a clause states, with a key of its own unless it refers to an earlier one."""
+        condition = find_condition(text, marker, self.context)
+        return condition if condition.key else replace(condition, key=self._next_key())
+
+    def _next_key(self) -> int:
+        self._keys += 1
+        return self._keys
 
     def remember(self, condition: Condition) -> None:
         """Keep the condition for a later "otherwise" or "if so"."""
@@ -286,6 +300,8 @@ class Operations:
         if each.concept not in _READS:
             return None
         tool, facts = _READS[each.concept]
+        if each.concept in _DETAILED and _state_of(text) is None and not re.match(r"(?:is|are|do|does|any|if|whether)\b", text):
+            facts = ()
         if each.concept == "sim" and re.search(r"\b(?:reseated|reinserted|back in|put back)\b", text):
             return Act("read", tool)
         return Act("read", tool, facts=facts)
@@ -297,10 +313,22 @@ class Operations:
             return None
         return Act("read", tool, (("app_name", app),))
 
+    def looks_at(self, conditions: tuple[Condition, ...]) -> list[Act]:
+        """Return the readings for "if it is off, let me know"."""
+        acts = []
+        for condition in conditions:
+            name, _, app = condition.fact.partition("/")
+            if name == "goal":
+                acts.append(Act("goal"))
+            elif name in FACT_TOOLS:
+                arguments = (("app_name", app),) if app else ()
+                acts.append(Act("read", FACT_TOOLS[name], arguments, facts=() if app else (name,)))
+        return acts
+
     def _raise_question(self, text: str, found: list[Found]) -> None:
         condition = find_condition(text, "if", self.context, found)
         if condition.fact not in ("?",):
-            self.context = replace(self.context, condition=condition)
+            self.context = replace(self.context, condition=replace(condition, key=self._next_key()))
 
     def _reading_without_object(self, text: str, whole: str, context: Context) -> list[Act]:
         patterns = lexicon().patterns
@@ -308,8 +336,7 @@ class Operations:
         pronoun = re.search(r"\b(?:it|it's|that|that's|this|they|them|those)\b", text)
         switch = next((each for each in reversed(context.focus) if each in SWITCHES or each in ("sim", "apn")), None)
         if state and pronoun and switch:
-            condition = find_condition(text, "if", context)
-            self.remember(condition)
+            self.remember(self.condition(text, "if"))
             tool, facts = _READS[switch]
             return [Act("read", tool, facts=facts)]
         if patterns["repeat_talk"].search(whole):
@@ -375,9 +402,11 @@ class Operations:
             return [(hit.start(), Act("call", "reboot_device"))]
         phone = next((each for each in found if each.concept == "phone"), None)
         others = [each for each in found if each.concept in SWITCHES or each.concept in ("saver",)]
-        if phone is None or others or _PHONE_RESET.search(text):
+        if phone is None or others:
             return []
-        states = [marker["on"] is not None for marker in _MARKER.finditer(text) if re.search(r"\b(?:on|off)\b", marker[0])]
+        if _PHONE_RESET.search(text):
+            return [] if "factory" in text or "network" in text else [(phone.start, Act("power", state=False))]
+        states = _power_states(text)
         if states[:2] == [False, True]:
             return [(phone.start, Act("call", "reboot_device"))]
         turned = re.search(r"\b(?:turn|switch|power|shut|bring)", text)
@@ -418,7 +447,8 @@ class Operations:
     def _grant(self, text: str, found: list[Found]) -> list[tuple[int, Act]]:
         concepts = {each.concept for each in found}
         names = permission_names(text)
-        about = "permissions" in concepts or ("app" in concepts and names) or (
+        them = not concepts - {"phone", "mms"} and re.search(r"\b(?:them|both|those|these|it|that)\b", text)
+        about = "permissions" in concepts or (them and "permissions" in self.context.focus) or ("app" in concepts and names) or (
             names and "permissions" in self.context.focus and not concepts - {"phone", "mms", "permissions", "app"}
         )
         hit = _GRANT.search(text)
@@ -487,6 +517,8 @@ class Operations:
         if [each for each in found if each.concept not in ("phone", "mode_value")] or _head_looks(text):
             return None
         states = [m["on"] is not None for m in _MARKER.finditer(text)]
+        if "phone" in context.focus[-1:] and not states and re.match(r"(?:power|turn|start|boot|switch)\b", strip_fillers(text)):
+            states = _power_states(text)
         states = [state for i, state in enumerate(states) if i == 0 or states[i - 1] != state]
         toggles = _TOGGLE.search(text) is not None
         short = re.search(r"\b(?:it|them|that|this|these|those|both|setting|switch|feature|one|option|mode)\b|^\W*(?:\w+ )?(?:back |again )*(?:on|off)\b", text)
@@ -509,7 +541,7 @@ class Operations:
 
     def _only_navigates(self, text: str) -> bool:
         words = strip_fillers(text)
-        if re.match(r"(?:open|load|visit|launch)\b", words) and any(each.concept == "internet" for each in find_concepts(text)):
+        if re.match(r"(?:open|load|visit|launch|access|brows)", words) and any(each.concept == "internet" for each in find_concepts(text)):
             return False
         return re.match(
             r"(?:go(?:ing)?|open(?:ing)?|navigat(?:e|ing)|head|scroll|swipe|tap|press|click|select|choose|find|locate|enter|access|expand|drag|launch|wait|hold|pull (?:down|up)|keep|leave|stay)\b",
@@ -573,6 +605,12 @@ def _plain(reading: tuple[str, tuple[str, ...]]) -> tuple[str]:
     return (reading[0],)
 
 
+def _power_states(text: str) -> list[bool]:
+    """Return whether a text turns the phone on or off, in order."""
+    words = re.finditer(r"\b(?:on|up)\b(?! your| the)|\b(?:off|down)\b|\b(?:turn|power|switch|start|boot)\w* (?:\w+ )?(?P<on>on|up)\b", text)
+    return [found["on"] is not None or found[0] in ("on", "up") for found in words]
+
+
 def patterns_repeat(text: str) -> bool:
     """Whether a text asks to do the last thing again."""
     return lexicon().patterns["repeat_talk"].search(text) is not None
@@ -591,7 +629,7 @@ def _looks(text: str) -> bool:
     words = strip_fillers(text)
     known = lexicon().bases
     return any(known[family].match(words) for family in ("check", "run", "send")) or (
-        re.match(r"(?:open|load|browse|go online|visit|surf|place|call|get me)\b", words) is not None
+        re.match(r"(?:open(?:ing)?|load(?:ing)?|brows(?:e|ing)|go(?:ing)? online|visit(?:ing)?|surf(?:ing)?|plac(?:e|ing)|mak(?:e|ing)|call|get me|us(?:e|ing)|access(?:ing)?)\b", words) is not None
     )
 
 
@@ -762,7 +800,7 @@ def _mode_condition(text: str) -> Condition | None:
 
 
 def _technology_condition(text: str) -> Condition | None:
-    if re.search(r"\bprefer|\bset\b|\bmode\b", text):
+    if re.search(r"\bprefer|\bset\b|\bmode\b|\binclud", text):
         return _mode_condition(text)
     values = tuple(dict.fromkeys(v.upper().replace("LTE", "4G") for v in re.findall(r"\b(?:[2-5]g|lte)\b", text)))
     return Condition("technology", values, negated=re.search(r"\bnot\b|n't\b", text) is not None) if values else None

@@ -54,13 +54,15 @@ class _Memory:
     questions: list[str] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
     looked: list[tuple[str, tuple[tuple[str, Any], ...]]] = field(default_factory=list)
+    verdicts: dict[int, bool] = field(default_factory=dict)
+    settled: tuple[int, ...] = ()
     goal_seen: bool = False
     gives_up: bool = False
 
     def copy(self) -> _Memory:
         """Return an independent copy."""
         new = copy.copy(self)
-        for name in ("facts", "done", "asked_in_vain", "plan", "answers", "notes", "questions", "reports", "looked"):
+        for name in ("facts", "done", "asked_in_vain", "plan", "answers", "notes", "questions", "reports", "looked", "verdicts"):
             setattr(new, name, copy.copy(getattr(self, name)))
         return new
 
@@ -127,6 +129,7 @@ class ScriptedUser(User):
             setattr(memory, name, [])
         memory.facts = {name: value for name, value in memory.facts.items() if name not in VOLATILE}
         memory.goal_seen = False
+        memory.verdicts, memory.settled = {}, ()
 
     def _intentions(self, heard: Understanding) -> list[Act]:
         """Return what to do: what was asked, after what was asked before and is confirmed now."""
@@ -176,7 +179,7 @@ class ScriptedUser(User):
         for consent in heard.consents:
             topic, amount = consent.topic, consent.amount
             if topic == "unclear" and memory.topics:
-                topic, amount = memory.topics[0], memory.amount
+                topic, amount = memory.topics[0], amount or memory.amount
             memory.answers.append(self._speech.consent(topic, amount, memory.turn))
         memory.answers = list(dict.fromkeys(memory.answers))
 
@@ -239,13 +242,24 @@ class ScriptedUser(User):
         """Return the call that an act needs now, or None if it is settled without one."""
         for index, condition in enumerate(act.conditions):
             met = self._is_met(condition)
+            if met is None and condition.fact == "abroad":
+                self._memory.questions.append(self._speech.pick("cannot_tell", self._memory.turn))
+                return None
             if met is None:
                 return self._look_first(replace(act, conditions=act.conditions[index:]), condition.fact)
             if not met:
-                self._memory.notes.append(self._speech.skipped(condition, self._memory.facts, self._memory.turn))
+                self._note_skip(condition)
                 return None
+            self._memory.settled = (*self._memory.settled, condition.key)
         handler = {"read": self._read, "goal": self._read, "repeat": self._read, "set": self._set}.get(act.do, self._change)
         return handler(act)
+
+    def _note_skip(self, condition: Condition) -> None:
+        """Say once why something was not done, unless the alternative was done."""
+        memory = self._memory
+        if condition.key not in memory.settled:
+            memory.notes.append(self._speech.skipped(condition, memory.facts, memory.turn))
+            memory.settled = (*memory.settled, condition.key)
 
     def _read(self, act: Act) -> Message | None:
         tool = {"goal": self._goal_tool, "repeat": self._memory.context.last_read or self._goal_tool}.get(act.do, act.tool)
@@ -330,7 +344,9 @@ class ScriptedUser(User):
             memory.writes += not result.error
             memory.done[tool] = memory.done.get(tool, 0) + 1
         if not result.error:
-            memory.facts.update(read_facts(tool, dict(memory.waiting.arguments), content))
+            seen = read_facts(tool, dict(memory.waiting.arguments), content)
+            memory.facts.update(seen)
+            memory.reports[-1] = replace(memory.reports[-1], seen=tuple(seen.items()))
             self._correct(memory.waiting)
         memory.goal_seen |= self._goal() is True
         memory.waiting = None
@@ -355,22 +371,32 @@ class ScriptedUser(User):
         return bool(facts["mms"]) if "mms" in facts else None
 
     def _is_met(self, condition: Condition) -> bool | None:
+        raw = self._memory.verdicts.get(condition.key) if condition.key else None
+        if raw is None:
+            raw = self._judge(condition)
+        if raw is None:
+            return None
+        if condition.key:
+            self._memory.verdicts[condition.key] = raw
+        return raw is not condition.negated
+
+    def _judge(self, condition: Condition) -> bool | None:
         facts = self._memory.facts
         if condition.fact == "abroad":
-            return None if self.scenario.abroad is None else self.scenario.abroad is not condition.negated
+            return self.scenario.abroad
         value = self._goal() if condition.fact == "goal" else facts.get(condition.fact)
         if value is None:
             return None
         if isinstance(value, tuple):
-            return all(name in value for name in condition.values) is not condition.negated
-        return (value in condition.values) is not condition.negated
+            return all(name in value for name in condition.values)
+        return value in condition.values
 
     # --- reporting ----------------------------------------------------------------------------------
 
     def _report(self) -> Message:
         memory, speech = self._memory, self._speech
         goal = self._goal()
-        told = [speech.report(report, memory.facts, memory.turn) for report in memory.reports if not report.silent]
+        told = [speech.report(report, memory.turn) for report in memory.reports if not report.silent]
         parts = [*memory.answers, *told, *memory.notes]
         if memory.gives_up and not told:
             return self._say(f"{speech.pick('out_of_scope', memory.turn)} {OUT_OF_SCOPE}")

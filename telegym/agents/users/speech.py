@@ -30,6 +30,8 @@ class Report:
     """Whether the call failed."""
     facts: tuple[str, ...] = ()
     """What was to be found out; empty for everything."""
+    seen: tuple[tuple[str, Any], ...] = ()
+    """The facts the result states."""
     silent: bool = False
     """Whether nobody asked for this look: it came before an action."""
 
@@ -124,10 +126,11 @@ class Speech:
         text: str = forms.get(key) or forms["other"]
         return text.format(value=shown)
 
-    def report(self, report: Report, facts: dict[str, Any], turn: int) -> str:
+    def report(self, report: Report, turn: int) -> str:
         """Return what a tool call showed."""
         if report.error:
             return self.pick("error", turn, result=_one_line(report.content))
+        facts = dict(report.seen)
         known = [name for name in report.facts if name in facts]
         if known and len(known) == len(report.facts):
             return _sentence("; ".join(self.fact(name, facts[name]) for name in known))
