@@ -1,4 +1,4 @@
-"""The names under which `gymnasium.make` finds TeleGym's environments; nothing of them is imported before one is made."""
+"""The names under which `gymnasium.make` finds TeleGym's environments. They are imported when one is made."""
 
 from __future__ import annotations
 

@@ -19,6 +19,8 @@ from telegym.core.errors import InfrastructureError, TeleGymError
 
 __all__ = ["app", "run"]
 
+_TRAINING_LIBRARIES = ("torch", "transformers", "tokenizers", "trl", "datasets", "peft", "accelerate", "matplotlib")
+
 app = typer.Typer(
     name="telegym",
     no_args_is_help=True,
@@ -71,6 +73,11 @@ def run(arguments: list[str] | None = None) -> None:
             raise
         typer.secho(f"telegym: {error}", err=True, fg="red")
         sys.exit(EXIT_INFRASTRUCTURE if isinstance(error, InfrastructureError) else EXIT_USAGE)
+    except ModuleNotFoundError as error:
+        if "--debug" in arguments or error.name not in _TRAINING_LIBRARIES:
+            raise
+        typer.secho(f"telegym: this needs {error.name}: pip install 'telegym[train]'", err=True, fg="red")
+        sys.exit(EXIT_USAGE)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(EXIT_INFRASTRUCTURE)

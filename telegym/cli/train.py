@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from telegym.cli.common import EXIT_INTERRUPTED, JsonFlag, console, print_json
-
-if TYPE_CHECKING:
-    from telegym.agents.training.run import RunResult
 
 
 def train(
@@ -34,11 +31,12 @@ def train(
     Without options: the nano policy, on a CPU, in minutes. Ctrl-C leaves a run that --resume continues.
     """
     from telegym.agents.training.recipe import load_recipe
+    from telegym.agents.training.run import train as train_policy
 
     if dry_run:
         typer.echo(load_recipe(recipe, overrides or []).to_yaml(), nl=False)
         return
-    result = _train(recipe, overrides or [], name, resume, runs, as_json)
+    result = train_policy(recipe, overrides or [], name, resume, runs, console(stderr=as_json))
     if as_json:
         evaluations = {"before": result.before, "after": result.after}
         summaries = {
@@ -49,15 +47,3 @@ def train(
         )
     if result.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
-
-
-def _train(recipe: str, overrides: list[str], name: str | None, resume: bool, runs: Path, as_json: bool) -> RunResult:
-    from telegym.agents.training.run import train as train_policy
-    from telegym.core.errors import ConfigurationError
-
-    try:
-        return train_policy(recipe, overrides, name, resume, runs, console(stderr=as_json))
-    except ModuleNotFoundError as error:
-        if (error.name or "telegym").startswith("telegym"):
-            raise
-        raise ConfigurationError(f"training needs {error.name}: pip install 'telegym[train]'") from error

@@ -29,7 +29,7 @@ class ExtendedEnvironment(Environment):
         self.base = base
         self.extra_tools = tuple(tools)
         self.id = base.id  # type: ignore[misc] # the identity of the environment it extends
-        self._toolkits: dict[int, tuple[Toolkit, Toolkit]] = {}
+        self._last: tuple[Toolkit, Toolkit] | None = None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -54,10 +54,9 @@ class ExtendedEnvironment(Environment):
     def toolkit(self, task: Task) -> Toolkit:
         """Return the base toolkit with the extra tools at its end."""
         plain = self.base.toolkit(task)
-        known = self._toolkits.get(id(plain))
-        if known is None or known[0] is not plain:
-            known = self._toolkits[id(plain)] = (plain, plain.with_tools(self.extra_tools))
-        return known[1]
+        if self._last is None or self._last[0] is not plain:
+            self._last = (plain, plain.with_tools(self.extra_tools))
+        return self._last[1]
 
     def build_world(self, task: Task, seed: int) -> World:
         """Return the initial world of a task."""

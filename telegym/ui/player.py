@@ -61,7 +61,10 @@ class Player:
     def play(self) -> Episode:
         """Play until the episode has ended and no turn is taken back, or the person leaves."""
         self._show_ticket("")
-        self._print("Call a tool:  name key=value …     List the tools: /tools     Everything else: /help\n", "dim")
+        self._screen.print(
+            Text("  ".join(_signature(tool) for tool in self.episode.toolkit.tools("assistant")), "cyan")
+        )
+        self._print("\nCall a tool:  name key=value …     What the tools do: /tools     All else: /help\n", "dim")
         if self.episode.done:
             self._show_score("")
         while not self._left:

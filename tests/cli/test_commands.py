@@ -196,7 +196,7 @@ def test_train_without_its_libraries_says_what_to_install(telegym: Telegym, monk
 
     monkeypatch.setattr(run, "train", absent)
     result = telegym("train")
-    assert (result.code, result.err) == (2, "telegym: training needs torch: pip install 'telegym[train]'\n")
+    assert (result.code, result.err) == (2, "telegym: this needs torch: pip install 'telegym[train]'\n")
 
 
 def test_bench_reports_every_rate(telegym: Telegym, tmp_path: Path) -> None:
