@@ -101,7 +101,8 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
 
     table = Table()
     for column in ("task", "seed", "end", "turns", "calls", "value", "why not"):
-        table.add_column(column, justify="right" if column in ("seed", "turns", "calls", "value") else "left")
+        numeric = column in ("seed", "turns", "calls", "value")
+        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         value = "failed" if row["value"] is None else f"{row['value']:g}"
         cells = (row["task"], str(row["seed"]), row["end"], str(row["turns"]), str(row["calls"]), value)

@@ -61,9 +61,8 @@ class Player:
     def play(self) -> Episode:
         """Play until the episode has ended and no turn is taken back, or the person leaves."""
         self._show_ticket("")
-        self._screen.print(
-            Text("  ".join(_signature(tool) for tool in self.episode.toolkit.tools("assistant")), "cyan")
-        )
+        tools = ", ".join(_signature(tool) for tool in self.episode.toolkit.tools("assistant"))
+        self._screen.print(Text(tools, "cyan"), width=min(self._screen.width, _MAX_WIDTH))
         self._print("\nCall a tool:  name key=value …     What the tools do: /tools     All else: /help\n", "dim")
         if self.episode.done:
             self._show_score("")
