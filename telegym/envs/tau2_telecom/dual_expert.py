@@ -64,8 +64,10 @@ class _Beliefs:
     plans: dict[str, dict[str, Any]] = field(default_factory=dict)
     usage: dict[str, float] | None = None
     requested: str | None = None
+    has_paid: bool = False
     resumed: bool = False
     transferred: bool = False
+    heard_change: bool = False
     said: list[str] = field(default_factory=list)
 
     # --- the user -----------------------------------------------------------------------------------
@@ -88,9 +90,11 @@ class _Beliefs:
         self._hear_settings(text, low)
         if amount := _AMOUNT.search(text):
             self.amount = float(amount[1])
+        self.has_paid = re.search(r"\bpaid\b|payment of \d", low) is not None
         self.refuses = self.refuses or "don't want to buy" in low
 
     def _hear_network(self, text: str, low: str) -> None:
+        self.heard_change = self.heard_network and "cellular connection:" not in low and not _BAR.search(text)
         self.heard_network = self.heard_network or "cellular connection:" in low
         if found := re.search(r"cellular connection: (\w+)", low):
             self.service = found[1] == "connected"
@@ -278,10 +282,14 @@ class _Decision:
         return f"Please {', '.join(steps[:-1])}{', and ' if steps[1:] else ''}{steps[-1]}."
 
     def _service(self) -> _Move | None:
-        known = self.known
-        if known.service:
+        if self.known.service:
             return None
-        return self._lift_suspension() or self._repair_apn() or self._search_again()
+        again = self._once("check_network_again") if self._is_in_the_dark() else None
+        return again or self._lift_suspension() or self._repair_apn() or self._search_again()
+
+    def _is_in_the_dark(self) -> bool:
+        """Whether the user changed something and did not say what the phone shows now."""
+        return self.known.heard_change and self.known.family != "service_issue"
 
     def _lift_suspension(self) -> _Move | None:
         known, line = self.known, self.known.line or {}
@@ -297,17 +305,12 @@ class _Decision:
     def _settle_bills(self, customer: str) -> _Move | None:
         known = self.known
         if known.requested is not None and known.bills[known.requested]["status"] != "Paid":
-            if known.said[-1] != _say("pay"):
-                return _say("pay") if not known.has_said(_say("pay")) else _hand_over("unknown")
-            return self._look_at_payment()
+            if known.bills[known.requested]["status"] == "Awaiting Payment":
+                return _hand_over("unknown")
+            looks = "get_details_by_id", {"id": known.requested}
+            return looks if known.has_paid else self._once("pay") or _hand_over("unknown")
         overdue = [bill_id for bill_id, bill in known.bills.items() if bill["status"] == "Overdue"]
         return ("send_payment_request", {"customer_id": customer, "bill_id": overdue[0]}) if overdue else None
-
-    def _look_at_payment(self) -> _Move:
-        known = self.known
-        if known.bills[known.requested or ""]["status"] == "Awaiting Payment":
-            return _hand_over("unknown")
-        return "get_details_by_id", {"id": known.requested}
 
     def _repair_apn(self) -> _Move | None:
         if self.known.apn_bad is None:
