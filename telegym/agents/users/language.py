@@ -20,7 +20,7 @@ _MARKUP = (
     (re.compile(r"</?\w+[^<>\n]{0,40}>"), ""),
     (re.compile(r"!?\[([^\]\n]*)\]\([^)\n]*\)"), r"\1"),
     (re.compile(r"^[ \t]*(?:#{1,6}|>+)[ \t]*", re.M), ""),
-    (re.compile(r"\*\*|__|~~|'(?=[\w ()]{2,60}')(?<!\w')|(?<=\w)'(?=[\s.,;:!?)]|$)|(?<=\))'"), ""),
+    (re.compile(r"\*\*|__|~~|(?<![\w'])'(?=[\w(])|(?<=[\w).%!?,])'(?!\w)"), ""),
     (re.compile(r"(?<!\w)[*_](?=\S)|(?<=\S)[*_](?!\w)"), ""),
 )
 _SPELLINGS = (
@@ -187,6 +187,8 @@ def _is_complement(text: str, position: int) -> bool:
 def _classify(piece: str, link: str) -> Clause:
     bare = re.sub(r"^(?:(?:and|but|then|or(?! else)|also|so(?! that)|please|just|only)\s+)+(?!that\b)", "", piece)
     stripped = strip_fillers(bare)
+    if not stripped:
+        return Clause("main", piece, link)
     for candidate in (bare, stripped):
         for kind, pattern in lexicon().subordinators:
             if found := pattern.match(candidate):

@@ -112,6 +112,7 @@ class _Reader:
         self._result = Understanding()
         self._header: str | None = None
         self._conditions: tuple[Condition, ...] = ()
+        self._condition_text: tuple[str, str] | None = None
         self._mood = ""
         self._mood_text = ""
         self._looked = False
@@ -173,6 +174,7 @@ class _Reader:
 
     def _sentence(self, sentence: Sentence) -> None:
         self._conditions = ()
+        self._condition_text = None
         self._mood, self._mood_text, self._looked = "", "", False
         self._topics_of_contract(sentence)
         clauses = list(sentence.clauses)
@@ -197,6 +199,7 @@ class _Reader:
 
     def _condition(self, clauses: list[Clause], index: int, clause: Clause) -> None:
         condition = self._operations.condition(clause.text, clause.marker)
+        self._condition_text = (clause.text, clause.marker)
         self._operations.note(clause.text)
         follows = any(
             later.kind == "main" and strip_fillers(later.text) and (later.link != "and" or index == 0 or self._asks(later))
@@ -407,11 +410,19 @@ class _Reader:
     # --- helpers ------------------------------------------------------------------------------------
 
     def _add(self, acts: list[Act]) -> None:
-        conditions = self._conditions
+        conditions = tuple(self._resolved(condition, acts) for condition in self._conditions)
         if any(condition.fact == "?" for condition in conditions):
             self._result.suggestions += acts
         else:
             self._result.acts += [replace(act, conditions=(*conditions, *act.conditions)) for act in acts]
+
+    def _resolved(self, condition: Condition, acts: list[Act]) -> Condition:
+        """Let "if it's on, …" refer to what follows, where nothing went before."""
+        if condition.fact != "?" or not acts or not self._condition_text:
+            return condition
+        concept = acts[0].concept or {"disconnect_vpn": "vpn", "connect_vpn": "vpn"}.get(acts[0].tool, "")
+        context = replace(self._operations.context, focus=(concept,))
+        return Operations(context, self._text).condition(*self._condition_text) if concept else condition
 
     def _personal(self, sentence: Sentence, text: str, request: bool) -> bool:
         """Collect questions about the person; return whether the clause is about nothing else."""

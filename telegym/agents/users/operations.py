@@ -56,7 +56,7 @@ _OFF_PARTICLE = r"(?<!from )(?<!on/)(?<!on / )\boff\b(?!\s+(?:the|your) (?:chanc
 _MARKER = re.compile(f"(?P<on>{_ON_VERBS}|{_ON_PARTICLE})|(?P<off>{_OFF_VERBS}|{_OFF_PARTICLE})")
 _TOGGLE = re.compile(r"\b(?:toggl|flip|flick|chang|press|invert|revers)(?:e|es|ed|ing|s|ped|ping)?\b")
 _CYCLE = re.compile(r"\b(?:cycl|bounc)(?:e|es|ed|ing)\b")
-_INTO = re.compile(r"\b(?:in|into|on to|onto|enter|entering|entered)\s+(?:the\s+)?$")
+_INTO = re.compile(r"\b(?:in|into|on to|onto|enter|entering|entered|(?:switch|set|change|go|move|put)\w*(?: \w+){0,3} to)\s+(?:the\s+)?$")
 _REBOOT = re.compile(r"\b(?:reboot|restart)(?:s|ed|ing)?\b|\bpower[ -]?cycl(?:e|es|ed|ing)\b|\bsoft reset\b|\bboot (?:it|the phone|your phone|the device|your device) (?:up )?again\b")
 _REBOOT_OTHER = re.compile(
     r"(?:reboot|restart|cycl)\w*\s+(?:of )?(?:your |the |our |this |that |any |all |its |mobile |cellular |running |background )*(?:messaging |browser |vpn |wifi |network |data |text |home )?"
@@ -563,11 +563,15 @@ class Operations:
         concepts = {each.concept for each in found}
         if "permissions" in concepts or ("app" in concepts and permission_names(text)):
             return self._ensured_permissions(text)
-        if concepts & {"network_mode", "mode_value"} and (mode := network_mode(text, [e for e in found if e.concept == "mode_value"])):
+        if concepts & {"network_mode", "mode_value"} and (mode := self._mode_wanted(text)):
             condition = Condition("mode", (mode,), negated=True)
             self._mention(text, found)
             return [Act("call", "set_network_mode_preference", (("mode", mode),), conditions=(condition,))]
         return self.readings(text)
+
+    def _mode_wanted(self, text: str) -> str | None:
+        text = re.sub(r"\b(?:is|are|be) (?:set|configured|switched) to\b", "to", text)
+        return network_mode(text, [each for each in find_concepts(text) if each.concept == "mode_value"])
 
     def _ensured_switches(self, text: str, found: list[Found]) -> list[Act]:
         acts = []
@@ -735,7 +739,7 @@ def _condition(text: str, context: Context, found: list[Found]) -> Condition:
 
 def _condition_without_object(text: str, context: Context) -> Condition:
     focus = next((each for each in reversed(context.focus) if each in (*SWITCHES, "sim", "network_mode", "apn", "permissions")), None)
-    pronoun = re.match(r"(?:it|it's|that|that's|this|they|they're|the \w+|you see (?:it|that)|you (?:find|notice) (?:it|that))\b|(?:on|off|enabled|disabled|missing|locked|active|connected|already)\b", text)
+    pronoun = re.match(r"(?:it|it's|that|that's|this|they|they're|the \w+|you see (?:it|that)|you (?:find|notice|see|have) (?:it|that|one)|one|one's|there's one|there's|any)\b|(?:on|off|enabled|disabled|missing|locked|active|connected|already)\b", text)
     if focus and pronoun and (condition := _condition_on(Found(focus, 0, 0, focus), text)):
         return condition
     works = re.search(r"\b(?:work\w*|help\w*|fix\w*|resolv\w*|solv\w*|success\w*|do(?:es)? the trick|improv\w*|restor\w*|fine|good|better)\b", text)
