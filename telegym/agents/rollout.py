@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -59,6 +61,9 @@ def rollout(
 ) -> list[Episode]:
     """Play every task once for each seed.
 
+    Where users are not deterministic, which is to say models behind a network, the episodes of a batch take their turns
+    in threads of their own, so that no user waits for another.
+
     Args:
         environment: The environment of the tasks.
         tasks: What is played.
@@ -73,14 +78,11 @@ def rollout(
     Returns:
         The ended episodes: those of the first task in the order of `seeds`, those of the second, and so on.
     """
-    chosen = list(tasks)
-    episodes = (
-        Episode(environment, task, seed=seed, limits=limits, record=record) for task in chosen for seed in seeds
-    )
-    total = len(chosen) * len(seeds)
-    return play_episodes(
-        episodes, agent, batch_size=batch_size, write_to=write_to, total=total, on_progress=on_progress
-    )
+    pairs = [(task, seed) for task in tasks for seed in seeds]
+    makers = (partial(Episode, environment, task, seed, limits, record=record) for task, seed in pairs)
+    user = environment.user(*pairs[0]) if pairs else None
+    threads = batch_size if user is not None and not user.deterministic else 1
+    return _play(makers, agent, batch_size, threads, write_to, len(pairs), on_progress)
 
 
 def play_episodes(
@@ -88,6 +90,7 @@ def play_episodes(
     agent: Agent,
     *,
     batch_size: int = DEFAULT_BATCH_SIZE,
+    threads: int = 1,
     write_to: str | Path | None = None,
     total: int | None = None,
     on_progress: OnProgress | None = None,
@@ -98,6 +101,7 @@ def play_episodes(
         episodes: The episodes; an iterator is asked for the next one only when a slot is free.
         agent: Who plays.
         batch_size: How many are played at once.
+        threads: How many take their turn at once: more than one is for users that wait for a network.
         write_to: A file to which the trajectories are appended (JSON Lines), in the order of `episodes`.
         total: How many there are, for the progress; None if unknown.
         on_progress: Called after every turn.
@@ -108,11 +112,30 @@ def play_episodes(
     Raises:
         ValueError: If `batch_size` is not positive, or the agent returns another number of actions than asked for.
     """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+    makers = (partial(_same, episode) for episode in episodes)
+    return _play(makers, agent, batch_size, threads, write_to, total, on_progress)
+
+
+def _same(episode: Episode) -> Episode:
+    return episode
+
+
+def _play(
+    makers: Iterator[Callable[[], Episode]],
+    agent: Agent,
+    batch_size: int,
+    threads: int,
+    write_to: str | Path | None,
+    total: int | None,
+    on_progress: OnProgress | None,
+) -> list[Episode]:
+    for name, value in (("batch_size", batch_size), ("threads", threads)):
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, not {value}")
     with ExitStack() as stack:
         writer = stack.enter_context(TrajectoryWriter(write_to)) if write_to is not None else None
-        play = _Play(iter(episodes), agent, batch_size, writer)
+        pool = stack.enter_context(ThreadPoolExecutor(threads, "telegym-episode")) if threads > 1 else None
+        play = _Play(makers, agent, batch_size, writer, pool)
         while play.fill():
             ended = play.turn()
             if on_progress is not None:
@@ -124,15 +147,21 @@ class _Play:
     """The state of one rollout."""
 
     def __init__(
-        self, source: Iterator[Episode], agent: Agent, batch_size: int, writer: TrajectoryWriter | None
+        self,
+        makers: Iterator[Callable[[], Episode]],
+        agent: Agent,
+        batch_size: int,
+        writer: TrajectoryWriter | None,
+        pool: ThreadPoolExecutor | None,
     ) -> None:
         self.episodes: list[Episode] = []
         self.active: list[Episode] = []
         self.turns = 0
-        self._source = source
+        self._makers = makers
         self._agent = agent
         self._batch_size = batch_size
         self._writer = writer
+        self._map = pool.map if pool is not None else map
         self._unwritten: deque[Episode] = deque()
 
     @property
@@ -151,15 +180,14 @@ class _Play:
         return bool(self.active)
 
     def _take(self, count: int) -> list[Episode]:
-        fresh = list(islice(self._source, count))
+        fresh = list(self._map(_call, islice(self._makers, count)))
         self.episodes += fresh
         self._unwritten.extend(fresh)
         return fresh
 
     def turn(self) -> tuple[Episode, ...]:
         """Play one turn of every active episode and return those that ended."""
-        for episode, action in zip(self.active, self._actions(), strict=True):
-            _apply(episode, action)
+        deque(self._map(_apply, self.active, self._actions()), maxlen=0)
         self.turns += 1
         ended = [episode for episode in self.active if episode.done]
         self.active = [episode for episode in self.active if not episode.done]
@@ -182,6 +210,10 @@ class _Play:
             episode = self._unwritten.popleft()
             if self._writer is not None:
                 self._writer.write(episode.trajectory(self._agent.name))
+
+
+def _call(maker: Callable[[], Episode]) -> Episode:
+    return maker()
 
 
 def _apply(episode: Episode, action: Action) -> None:

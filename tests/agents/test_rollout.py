@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from telegym.core.episode import EndReason, Episode, Limits
 from telegym.core.errors import InfrastructureError
 from telegym.core.messages import Message
 from telegym.core.score import Failure
+from telegym.core.task import Task
 from telegym.core.trajectory import read_trajectories
 from telegym.core.user import User
-from tests.toy import Toy
+from tests.toy import Toy, ToyUser
 
 
 class Watched(RandomAgent):
@@ -189,6 +191,33 @@ def test_forked_episodes_are_played_on() -> None:
     assert not start.done
 
 
+class Together(ToyUser):
+    """A user behind a network: answers only when the users of all slots have been asked."""
+
+    deterministic = False
+    barrier = threading.Barrier(4, timeout=20)
+
+    def respond(self, incoming: Sequence[Message]) -> Message:
+        self.barrier.wait()
+        return super().respond(incoming)
+
+
+def test_users_behind_a_network_do_not_wait_for_each_other() -> None:
+    class Remote(Toy):
+        def user(self, task: Task, seed: int) -> User:
+            return Together(task.ticket)
+
+    class Greeting(Agent):
+        name = "greeting"
+
+        def act(self, episodes: Sequence[Episode]) -> list[Action]:
+            return ["Good day."] * len(episodes)
+
+    env, plain, limits = Remote(talkative=True), Toy(talkative=True), Limits(turns=3)
+    remote = rollout(env, env.tasks[:8], Greeting(), batch_size=4, limits=limits)
+    assert lines(remote) == lines(rollout(plain, plain.tasks[:8], Greeting(), limits=limits))
+
+
 def test_limits_given_are_used() -> None:
     env = Toy()
     episodes = rollout(env, env.tasks, RandomAgent(), limits=Limits(turns=1))
@@ -200,6 +229,8 @@ def test_nothing_to_play_is_nothing_played() -> None:
 
 
 def test_a_batch_must_hold_something() -> None:
+    with pytest.raises(ValueError, match="threads must be at least 1, not 0"):
+        play_episodes([], OracleAgent(), threads=0)
     with pytest.raises(ValueError, match="batch_size must be at least 1, not 0"):
         rollout(Toy(), Toy().tasks, OracleAgent(), batch_size=0)
 
