@@ -19,8 +19,8 @@ __all__ = ["curve_names", "learning_curve_svg", "write_learning_curve"]
 Metrics = Sequence[Mapping[str, Any]]
 """One mapping per step, with `step` and numbers."""
 
-_FIRST = ("success", "reward", "tool_error_rate", "calls", "turns", "length", "entropy", "kl", "loss", "learning_rate")
-_LEFT_OUT = frozenset({"step", "epoch", "time", "seconds", "num_tokens", "total_flos"})
+_FIRST = ("success", "reward", "loss", "call_errors", "turns", "tokens", "truncated", "failures", "entropy", "kl")
+_LEFT_OUT = frozenset({"step", "epoch", "step_time", "num_tokens", "total_flos"})
 _COLUMNS = 3
 _WINDOW = 5
 
