@@ -46,6 +46,7 @@ _SPELLINGS = (
     (r"\b(?:u|ya)\b", "you"),
     (r"\btravell", "travel"),
     (r"\b(switch|turn)(on|off)\b", r"\1 \2"),
+    (r"\b(turn|switch)(ing)? of\b(?! events)", r"\1\2 off"),
 )
 _SPELLING = tuple((re.compile(pattern), replacement) for pattern, replacement in _SPELLINGS)
 _BULLET = re.compile(r"^\s*(?:[-*+▪◦●■]|\[[ x]?\]|\(?\d{1,2}[.):]|\(?[a-h][.)]|\(?[ivx]{1,4}\)|[①-⑳]|step \d+ *[:.)-]?)\s*(?:\[[ x]?\]\s*)?", re.I)
@@ -191,7 +192,8 @@ def _classify(piece: str, link: str) -> Clause:
         return Clause("main", piece, link)
     for candidate in (bare, stripped):
         for kind, pattern in lexicon().subordinators:
-            if found := pattern.match(candidate):
+            found = pattern.match(candidate)
+            if found and not (found[0] == "which" and not link):
                 if kind == "purpose":
                     return Clause("main", candidate[3:], link or "then", "to")
                 return Clause(kind, candidate[found.end() :].strip(" ,"), link, found[0])

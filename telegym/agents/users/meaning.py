@@ -116,6 +116,7 @@ class _Reader:
         self._mood = ""
         self._mood_text = ""
         self._looked = False
+        self._sentence_start = 0
 
     def read(self) -> Understanding:
         """Read everything."""
@@ -125,6 +126,8 @@ class _Reader:
             self._sentence(self._inherit_header(sentence))
         result.explains = self._patterns["explains"].search(self._text) is not None
         result.reassures = self._patterns["reassures"].search(self._text) is not None
+        if result.affirm and result.suggestions and not result.acts:
+            result.acts, result.suggestions = result.suggestions, []
         result.acts = _tidy(result.acts)
         result.missing = list(dict.fromkeys(self._operations.missing))
         result.context = self._operations.context
@@ -177,6 +180,8 @@ class _Reader:
         self._condition_text = None
         self._mood, self._mood_text, self._looked = "", "", False
         self._topics_of_contract(sentence)
+        self._operations.new_sentence()
+        self._sentence_start = len(self._result.acts)
         clauses = list(sentence.clauses)
         for index, clause in enumerate(clauses):
             self._clause(sentence, clauses, index, clause)
@@ -218,7 +223,7 @@ class _Reader:
 
     def _asks(self, clause: Clause) -> bool:
         mood, rest, _ = self._mood_of(clause.text, False)
-        return mood in ("request", "check", "ensure") and bool(rest)
+        return mood == "check" or (mood in ("request", "ensure") and bool(rest))
 
     def _otherwise(self, sentence: Sentence, clause: Clause) -> None:
         last = self._operations.context.condition
@@ -231,6 +236,9 @@ class _Reader:
         """Read "once you have restarted, …": the action is presupposed if what follows is a request."""
         text = re.sub(r"^(?:you(?:'ve|'re| have| are)?(?: done| finished)?(?: with)?)\s+", "", clause.text)
         done = text != clause.text or self._lexicon.bases["gerund"].match(text) or self._lexicon.bases["past"].match(text)
+        if re.match(r"you (?:check|look|view|see|open|test|run|try)\b", clause.text):
+            self._add(self._operations.readings(clause.text))
+            return
         others = [other for other in clauses if other is not clause and other.kind == "main"]
         if done and any(self._asks(other) for other in others):
             acts = [act for act in self._operations.actions(text) if act.writes]
@@ -284,9 +292,14 @@ class _Reader:
         self._mood, self._mood_text = mood, framing or clause.text[:40]
         if re.search(r"\b(?:go ahead|proceed|continue|carry on|start|begin) with\W*$", framing):
             rest = f"proceed with {rest}"
-        before = len(self._result.acts)
+        self._operations.has_acts = bool(self._result.acts)
+        before, open_questions = len(self._result.acts), len(self._operations.missing)
         getattr(self, f"_{mood or 'statement'}")(sentence, clause, rest)
+        if mood not in ("request", "fragment", "ensure", "check"):
+            del self._operations.missing[open_questions:]
         new = self._result.acts[before:]
+        if clause.link == "but" and re.match(r"first\b", clause.text) and new:
+            self._result.acts[self._sentence_start :] = [*new, *self._result.acts[self._sentence_start : before]]
         self._looked = bool(new) and mood in ("request", "question") and all(act.do == "read" for act in new)
 
     def _inherited(self, mood: str, framing: str, clause: Clause) -> str:
@@ -316,7 +329,7 @@ class _Reader:
     # --- one method for each mood -------------------------------------------------------------------
 
     def _request(self, sentence: Sentence, clause: Clause, rest: str) -> None:
-        if self._personal(sentence, rest, request=True):
+        if self._personal(sentence, rest, request=True) or self._is_offer(rest) or self._is_hint(rest):
             return
         acts = self._operations.actions(rest)
         if not acts and not self._lexicon.bases["any"].match(rest) and not self._lexicon.bases["gerund"].match(rest):
@@ -325,6 +338,14 @@ class _Reader:
         unsure = any(condition.fact == "?" for condition in self._conditions)
         if not acts and not sentence.header and not unsure and not self._operations.missing and self._operations.is_strange(rest):
             self._result.unsupported.append(rest)
+
+    def _is_offer(self, rest: str) -> bool:
+        """Whether a request is about the contract, as in "you can refuel data or change your plan"."""
+        return bool({"refuel", "plan"} & set(self._contract_topics(rest, strict=True)))
+
+    def _is_hint(self, rest: str) -> bool:
+        """Whether it says what to look for in something that is going to be looked at."""
+        return bool(self._result.acts) and re.match(r"(?:look|watch|search) (?:out )?for\b", rest) is not None
 
     def _fragment(self, sentence: Sentence, clause: Clause, rest: str) -> None:
         if not self._personal(sentence, rest, request=True):
@@ -335,6 +356,11 @@ class _Reader:
         self._add(self._operations.ensured(rest))
 
     def _check(self, sentence: Sentence, clause: Clause, rest: str) -> None:
+        if re.match(r"(?:that |if |whether )?you(?:'ve|'re done| have)(?: already| now| successfully)* (?!a\b|any\b|the\b)", rest):
+            found = self._operations.actions(re.sub(r"^.*?you(?:'ve|'re done| have)(?: already| now| successfully)* ", "", rest))
+            if any(act.writes for act in found):
+                self._result.past += found
+                return
         if re.match(r"(?:if|whether) you (?:need|have any questions|want|would like|run into)", rest):
             return
         if self._personal(sentence, rest, request=True):
@@ -442,6 +468,10 @@ class _Reader:
         unknown = []
         if not concepts - {"phone", "agent_data", "payment", "app", "sim"} or "email" in text:
             unknown = [n for n, p in self._lexicon.unknown_topics.items() if n not in ("history",) and p.search(text)]
+        secret = re.search(r"\b(?:pin|puk)\b", text) and not re.search(r"\block|\bstatus|\bcheck|\brequire|\bask|\bprompt|\benter|\bswitch|\bremov", text)
+        if secret:
+            self._result.unknown.append("pin")
+            return True
         if topics == ["name"] and unknown:
             topics = []
         self._result.topics += [topic for topic in topics if topic not in self._result.topics]
@@ -459,7 +489,8 @@ class _Reader:
 
     def _contract_topics(self, text: str, strict: bool) -> list[str]:
         names = ("refuel", "plan", "pay", "transfer", "suspend") + (() if strict else ("carrier",))
-        return [name for name in names if self._lexicon.person[name].search(text)]
+        found = [name for name in names if self._lexicon.person[name].search(text)]
+        return found if found[:1] == ["carrier"] else [name for name in found if name != "carrier"]
 
     def _topics_of_contract(self, sentence: Sentence) -> None:
         found = self._contract_topics(sentence.text, strict=True)

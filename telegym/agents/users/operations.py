@@ -181,10 +181,16 @@ class Operations:
     def __init__(self, context: Context, text: str) -> None:
         self.context = context
         self.missing: list[str] = []
+        self.has_acts = False
         self._text = text
         self._keys = 0
+        self._together: tuple[str, ...] = ()
 
     # --- what is talked about -----------------------------------------------------------------------
+
+    def new_sentence(self) -> None:
+        """Begin a new group of things that "them" may refer to."""
+        self._together = ()
 
     def note(self, text: str) -> None:
         """Take notice of what a clause mentions, without any request."""
@@ -206,6 +212,10 @@ class Operations:
 
     def _mention(self, text: str, found: list[Found]) -> None:
         focus = tuple(dict.fromkeys(each.concept for each in found if each.concept in (*_READS, "phone", "permissions", "app")))
+        focus = tuple(dict.fromkeys((*self._together, *focus))) if focus else ()
+        self._together = focus or self._together
+        if focus and not set(focus) & set(SWITCHES):
+            focus = (*(each for each in self.context.focus if each in SWITCHES), *focus)
         permissions = permission_names(text)
         app = app_name(text)
         self.context = replace(
@@ -347,6 +357,8 @@ class Operations:
         if patterns["goal_talk"].search(whole):
             return [Act("goal")]
         if patterns["what_seen"].search(whole):
+            if self.has_acts:
+                return [Act("repeat", "seen")]
             return [Act("read", *_plain(_READS[readable]))] if readable else [Act("repeat", "seen")]
         return []
 
@@ -378,6 +390,8 @@ class Operations:
 
     def _special(self, text: str, found: list[Found]) -> list[Act]:
         """Return everything that is not a switch: reboot, SIM, APN, network mode, permissions, payment."""
+        if re.match(r"confirm (?:and \w+ )?(?:the|your|this) payment(?: request)?(?: (?:now|please|on your phone))?\W*$", text):
+            return [Act("call", "make_payment")]
         if _head_looks(text):
             return []
         concepts = {each.concept for each in found}
@@ -522,7 +536,8 @@ class Operations:
         states = [state for i, state in enumerate(states) if i == 0 or states[i - 1] != state]
         toggles = _TOGGLE.search(text) is not None
         short = re.search(r"\b(?:it|them|that|this|these|those|both|setting|switch|feature|one|option|mode)\b|^\W*(?:\w+ )?(?:back |again )*(?:on|off)\b", text)
-        if not (states or toggles) or not short:
+        brief = len(re.findall(r"\w+", text)) <= 3 and not re.match(r"(?:stop|leave|cancel|end|quit|close|drop)\b", strip_fillers(text))
+        if not (states or toggles) or not (short or brief):
             return None
         several = re.search(r"\b(?:them|both|these|those)\b", text) is not None
         targets = [each for each in context.focus if each in SWITCHES]
@@ -727,6 +742,8 @@ def _condition(text: str, context: Context, found: list[Found]) -> Condition:
         return last
     if last and re.match(r"(?:not|no|it isn't|it's not|it doesn't|it hasn't|they aren't|false|you don't|you can't|you aren't|you're not|that's not(?: the case)?|there isn't|none|it can't|you haven't)$", text):
         return replace(last, negated=not last.negated)
+    if re.search(r"\bexcellent\b", text) and (condition := _speed_condition(text)):
+        return condition
     if re.search(r"\b(?:abroad|overseas|travel|traveling|outside)\b", text) and "you" in text:
         return Condition("abroad", negated=re.search(r"\bnot\b|n't\b", text) is not None)
     for each in found:
@@ -738,10 +755,11 @@ def _condition(text: str, context: Context, found: list[Found]) -> Condition:
 
 
 def _condition_without_object(text: str, context: Context) -> Condition:
-    focus = next((each for each in reversed(context.focus) if each in (*SWITCHES, "sim", "network_mode", "apn", "permissions")), None)
+    focus = [each for each in reversed(context.focus) if each in (*SWITCHES, "sim", "network_mode", "apn", "permissions")]
     pronoun = re.match(r"(?:it|it's|that|that's|this|they|they're|the \w+|you see (?:it|that)|you (?:find|notice|see|have) (?:it|that|one)|one|one's|there's one|there's|any)\b|(?:on|off|enabled|disabled|missing|locked|active|connected|already)\b", text)
-    if focus and pronoun and (condition := _condition_on(Found(focus, 0, 0, focus), text)):
-        return condition
+    for each in focus if pronoun else ():
+        if condition := _condition_on(Found(each, 0, 0, each), text):
+            return condition
     works = re.search(r"\b(?:work\w*|help\w*|fix\w*|resolv\w*|solv\w*|success\w*|do(?:es)? the trick|improv\w*|restor\w*|fine|good|better)\b", text)
     fails = re.search(r"\b(?:fail\w*|persist\w*|continu\w*|remain\w*|nothing|same|no luck|unsuccessful|still (?:have|see|experience|happen|there|having|seeing)|issue|problem|error)\b", text)
     negated = re.search(r"\bnot\b|n't\b|\bno\b", text) is not None

@@ -251,6 +251,8 @@ class ScriptedUser(User):
                 self._note_skip(condition)
                 return None
             self._memory.settled = (*self._memory.settled, condition.key)
+        if act.presupposed and act.do != "set" and self._has_done(act):
+            return None
         handler = {"read": self._read, "goal": self._read, "repeat": self._read, "set": self._set}.get(act.do, self._change)
         return handler(act)
 
