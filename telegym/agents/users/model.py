@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from random import Random
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from telegym.agents.users.lexicon import load_texts
 from telegym.core.errors import InfrastructureError
@@ -67,6 +67,8 @@ class ModelUser(User):
         tools: The customer's tools in the OpenAI format; None takes those of the phone.
         seed: Decides the sampling seed of every request.
     """
+
+    deterministic: ClassVar[bool] = False
 
     def __init__(
         self,
