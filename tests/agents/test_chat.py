@@ -11,11 +11,14 @@ import pytest
 
 from telegym.agents.base import make_agent
 from telegym.agents.chat import ChatAgent, ChatClient, ChatRequest, ChatSettings, ContextLengthError
+from telegym.agents.random import RandomAgent
 from telegym.agents.rollout import rollout
 from telegym.core.episode import EndReason, Episode, Limits
 from telegym.core.errors import ConfigurationError, InfrastructureError
 from telegym.core.messages import Message, ToolCall
+from telegym.core.replay import replay
 from telegym.core.tool import CallError
+from telegym.envs.registry import make_environment
 from tests.agents.fake_server import FakeServer, call, chunk, completion, error, serve, stream, text, wait_for, whole
 from tests.toy import Toy
 
@@ -456,3 +459,18 @@ def test_trajectories_hold_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(episode, Episode)
     assert episode.end is EndReason.INFRASTRUCTURE
     assert KEY not in episode.trajectory("openai:m").to_json()
+
+
+# --- a user behind an endpoint ----------------------------------------------------------------------
+
+
+def test_a_user_played_by_a_model_talks_and_replays_need_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = [whole(f"My number is 555-123-2002, and this is what I say as number {number}.") for number in range(99)]
+    env = make_environment("tau2-telecom", mode="dual", user="openai:talker", count=4)
+    with serve(*said) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        episodes = rollout(env, env.tasks, RandomAgent(talk=1.0), limits=Limits(turns=3), batch_size=4)
+        assert len(server.requests) == 4 * 3
+    assert {episode.end for episode in episodes} == {EndReason.TURN_LIMIT}
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/nobody")
+    assert [replay(episode.trajectory(), env) for episode in episodes] == [[]] * 4

@@ -124,3 +124,14 @@ def test_a_model_that_is_not_served_is_named(server: str) -> None:
     client = ChatClient(ChatSettings(model="other", **settings_of(server)))
     with client, pytest.raises(InfrastructureError, match=r"HTTP 404.*other"):
         client.complete(QUESTION)
+
+
+def test_agent_and_user_played_by_models_talk_with_each_other(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", server)
+    environment = make_environment("tau2-telecom", mode="dual", user="openai:tiny", count=2)
+    agent = ChatAgent("tiny", **settings_of(server))
+    episodes = rollout(environment, environment.tasks, agent, limits=Limits(turns=2), batch_size=2)
+    for episode in episodes:
+        assert episode.end is not EndReason.INFRASTRUCTURE, episode.failure
+        assert any(message.role == "user" for message in episode.messages)
+        assert replay(episode.trajectory(agent.name), environment) == []
