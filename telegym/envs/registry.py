@@ -62,7 +62,7 @@ def make_environment(environment_id: str, **options: Any) -> Environment:
         ConfigurationError: If the name or an option is unknown.
     """
     cls = environment_class(environment_id)
-    valid = [name for name in inspect.signature(cls).parameters]
+    valid = list(inspect.signature(cls).parameters)
     for name in options:
         if name not in valid:
             hint = did_you_mean(name, valid)

@@ -19,7 +19,8 @@ def calls(message: Message) -> list[tuple[str, dict[str, Any]]]:
     return [(call.name, call.arguments) for call in message.tool_calls if call.parse_error is None]
 
 
-PING, STOP = ("ping", {"host": "a"}), ("stop", {})
+PING: tuple[str, dict[str, Any]] = ("ping", {"host": "a"})
+STOP: tuple[str, dict[str, Any]] = ("stop", {})
 
 
 @pytest.mark.parametrize(

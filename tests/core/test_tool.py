@@ -18,7 +18,7 @@ from telegym.core.tool import MAX_DEPTH, MAX_SIZE, CallError, Tool, Toolkit, Too
 from tests.lamp import TOOLKIT, Lamp, State
 
 if TYPE_CHECKING:
-    from tests.nowhere import Building  # type: ignore[import-not-found]
+    from tests.nowhere import Building  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
 
 class Band(Enum):
