@@ -354,7 +354,7 @@ def _lines(pieces: Iterator[str]) -> Iterator[str]:
     rest = ""
     for piece in pieces:
         *lines, rest = (rest + piece).split("\n")
-        yield from (line.rstrip("\r") for line in lines)
+        yield from lines
     yield rest
 
 

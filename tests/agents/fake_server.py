@@ -54,6 +54,7 @@ class FakeServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self._answers = list(answers)
         self._lock = threading.Lock()
+        self.connections = 0
         self.requests: list[dict[str, Any]] = []
         self.paths: list[str] = []
         self.headers: list[dict[str, str]] = []
@@ -68,6 +69,10 @@ class FakeServer(ThreadingHTTPServer):
             self.paths.append(path)
             self.headers.append(headers)
             return self._answers[min(len(self.requests), len(self._answers)) - 1]
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.connections += 1
+        super().process_request(request, client_address)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that has hung up is no news here."""

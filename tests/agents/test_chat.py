@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from telegym.agents._wire import Reply
 from telegym.agents.base import make_agent
 from telegym.agents.chat import ChatAgent, ChatClient, ChatRequest, ChatSettings, ContextLengthError
 from telegym.agents.random import RandomAgent
@@ -103,6 +104,7 @@ def test_a_malformed_call_goes_back_in_a_form_that_servers_accept() -> None:
         *QUESTION,
         Message(role="assistant", tool_calls=(broken,)),
         Message(role="tool", content="Error: malformed", tool_call_id="call_0", name="rea d!", error=True),
+        Message(role="assistant"),
     ]
     with serve(whole("Sorry.")) as server, client_of(server) as client:
         client.complete(history, Toy().toolkit(Toy().tasks[0]).schemas())
@@ -111,6 +113,7 @@ def test_a_malformed_call_goes_back_in_a_form_that_servers_accept() -> None:
         {"id": "call_0", "type": "function", "function": {"name": "rea_d_", "arguments": '{"malformed": "{oops"}'}}
     ]
     assert sent["messages"][2] == {"role": "tool", "content": "Error: malformed", "tool_call_id": "call_0"}
+    assert sent["messages"][3] == {"role": "assistant", "content": ""}
     assert [tool["function"]["name"] for tool in sent["tools"]] == ["read_counter", "change_counter", "done"]
 
 
@@ -332,6 +335,35 @@ def test_one_failure_does_not_cost_the_others() -> None:
     assert isinstance(first, Message)
     assert isinstance(second, InfrastructureError)
     assert isinstance(third, Message)
+
+
+def test_after_an_interrupt_nothing_more_is_asked_and_nobody_waits() -> None:
+    class Interrupted(ChatClient):
+        def _attempt(self, body: bytes) -> Reply:
+            if b"stop" in body:
+                while not server.requests:
+                    time.sleep(0.01)
+                raise KeyboardInterrupt
+            return super()._attempt(body)
+
+    requests = [ChatRequest((Message(role="user", content=said),)) for said in ("stop", "a", *"bcdef")]
+    with serve(error(500)) as server:
+        settings = ChatSettings(model="m", base_url=server.url, parallel=2, retries=50, backoff=30)
+        with pytest.raises(KeyboardInterrupt):
+            Interrupted(settings).complete_all(requests)
+        for thread in threading.enumerate():
+            if thread.name.startswith("telegym-chat"):
+                thread.join(5)
+                assert not thread.is_alive()
+        assert len(server.requests) < 5
+
+
+def test_connections_are_used_again() -> None:
+    chunks = [json.dumps(chunk({"content": "Fine."})), json.dumps(chunk(finish="stop")), "[DONE]"]
+    answer = text("".join(f"data: {item}\r\n\r\n" for item in chunks), "text/event-stream")
+    with serve(answer) as server, client_of(server) as client:
+        assert [client.complete(QUESTION).content for _ in range(5)] == ["Fine."] * 5
+        assert (len(server.requests), server.connections) == (5, 1)
 
 
 def test_nothing_asked_nothing_answered() -> None:

@@ -122,6 +122,18 @@ def test_samples_of_rarer_schemas(schema: Schema, seed: int) -> None:
         assert value["at"].endswith("Z")
 
 
+def test_schemas_that_grow_without_end_are_cut_where_they_may() -> None:
+    schema: Schema = {
+        "$defs": {
+            "tree": {"anyOf": [{"type": "array", "items": {"$ref": "#/$defs/tree"}, "minItems": 3}, {"type": "null"}]}
+        },
+        "$ref": "#/$defs/tree",
+    }
+    for seed in range(20):
+        value = SchemaSampler(Random(seed)).sample(schema)
+        jsonschema.validate(value, schema, jsonschema.Draft202012Validator)
+
+
 def test_words_that_look_like_ids_are_found_once() -> None:
     messages = [
         Message(role="user", content="Bring counter C001 to 7. It is on SIM_CARD-12, said C001."),

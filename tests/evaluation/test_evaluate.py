@@ -124,6 +124,21 @@ def test_tasks_limits_and_scores_can_be_chosen(tmp_path: Path) -> None:
     assert [trajectory.task.id for trajectory in read_trajectories(file)] == ["toy-3", "toy-4"]
 
 
+def test_a_scorer_cannot_turn_a_technical_failure_into_a_value() -> None:
+    class Dead(OracleAgent):
+        def act(self, episodes: Sequence[Episode]) -> list[Action]:
+            raise InfrastructureError("no server")
+
+    result = evaluate(Toy(), Dead(), score=lambda episode: Score(value=0.0))
+    assert result.failures == 12
+    assert [outcome.value for outcome in result.outcomes] == [None] * 12
+
+
+def test_a_reason_counts_once_an_episode() -> None:
+    twice = Score(value=0.0, reasons=("late", "rude", "late"))
+    assert evaluate(Toy(), RandomAgent(), score=lambda episode: twice).reasons == {"late": 12, "rude": 12}
+
+
 def test_without_trials_there_is_nothing_to_say() -> None:
     with pytest.raises(ConfigurationError, match="at least 1, not 0"):
         evaluate(Toy(), OracleAgent(), trials=0)

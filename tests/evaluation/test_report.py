@@ -12,7 +12,9 @@ import pytest
 from telegym.agents.base import Agent
 from telegym.agents.oracle import OracleAgent
 from telegym.agents.random import RandomAgent
+from telegym.core.episode import Episode
 from telegym.core.errors import TeleGymError
+from telegym.core.score import Score
 from telegym.evaluation.evaluate import evaluate
 from telegym.evaluation.report import read_metrics, write_report
 from tests.toy import Toy
@@ -139,6 +141,16 @@ def test_each_part_may_be_broken(part: str, text: str, tmp_path: Path) -> None:
     fill(tmp_path)
     (tmp_path / part).write_text(text)
     assert "<h1>" in page_of(tmp_path)
+
+
+def test_of_many_reasons_the_most_frequent_are_shown(tmp_path: Path) -> None:
+    def score(episode: Episode) -> Score:
+        return Score(value=0.0, reasons=("always", f"only in {episode.task.id}", f"also in {episode.task.id}"))
+
+    evaluate(Toy(), RandomAgent(), score=score).write(tmp_path / "evaluation-after.json")
+    page = page_of(tmp_path)
+    assert cells(page, "always") == ["–", "12"]
+    assert len(re.findall(r"<td>(?:only|also) in toy-", page)) == 11
 
 
 def test_several_evaluations_are_told_apart(tmp_path: Path) -> None:

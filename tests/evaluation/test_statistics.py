@@ -58,6 +58,17 @@ def test_equal_trials_of_a_task_add_nothing() -> None:
     assert repeated.high == pytest.approx(once.high)
 
 
+def test_tasks_that_all_succeed_count_once_each() -> None:
+    estimate = success_rate({f"t{index}": [1.0] * 8 for index in range(6)})
+    assert (estimate.low, estimate.high) == wilson_interval(1.0, 6)
+
+
+def test_trials_that_resemble_each_other_somewhat_count_in_part() -> None:
+    # Residuals 1, 0, -1, 0: the variance of the rate is 4/3 · 2/64, that of six independent trials.
+    estimate = success_rate({"a": [1.0, 1.0], "b": [1.0, 0.0], "c": [0.0, 0.0], "d": [0.0, 1.0]})
+    assert [estimate.low, estimate.high] == pytest.approx(wilson_interval(0.5, 6))
+
+
 def test_independent_trials_count_in_full() -> None:
     alike = success_rate({f"t{index}": [1.0, 0.0] for index in range(10)})
     assert (alike.low, alike.high) == pytest.approx(wilson_interval(0.5, 20))
