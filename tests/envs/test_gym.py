@@ -50,6 +50,26 @@ def test_tau2_telecom_is_registered_by_importing_telegym() -> None:
     assert spec.kwargs == {"environment": "tau2-telecom"}
 
 
+@pytest.mark.parametrize("mode", ["solo", "dual"])
+def test_check_env_finds_nothing_in_tau2_telecom(mode: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_env(gymnasium.make("telegym/Tau2Telecom-v0", mode=mode).unwrapped)
+
+
+@pytest.mark.parametrize("mode", ["solo", "dual"])
+def test_sync_and_async_are_equal_in_tau2_telecom(mode: str) -> None:
+    actions = [("check_status_bar()", "Could you restart your phone?"), ("done()", call("toggle_data"))] * 2
+    results = []
+    for vectorization in ("sync", "async"):
+        envs = gymnasium.make_vec(
+            "telegym/Tau2Telecom-v0", num_envs=2, vectorization_mode=vectorization, mode=mode, count=20
+        )
+        results.append([_plain(envs.reset(seed=9)), *(_plain(envs.step(pair)) for pair in actions)])
+        envs.close()
+    assert results[0] == results[1]
+
+
 def test_an_episode_from_reset_to_score() -> None:
     env = make()
     observation, info = env.reset(seed=3, options={"task_id": "toy-2"})
@@ -315,6 +335,8 @@ def test_sync_and_async_are_equal(autoreset: AutoresetMode, options: dict[str, A
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_plain(item) for item in value)
     return value.tolist() if isinstance(value, np.ndarray) else value
 
 
