@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from telegym.agents.users.lexicon import lexicon
+from telegym.agents.users.lexicon import grammar, lexicon
 
 __all__ = ["Clause", "Sentence", "normalise", "sentences", "strip_fillers"]
 
@@ -49,19 +49,19 @@ _SPELLINGS = (
     (r"\b(turn|switch)(ing)? of\b(?! events)", r"\1\2 off"),
 )
 _SPELLING = tuple((re.compile(pattern), replacement) for pattern, replacement in _SPELLINGS)
-_BULLET = re.compile(r"^\s*(?:[-*+▪◦●■]|\[[ x]?\]|\(?\d{1,2}[.):]|\(?[a-h][.)]|\(?[ivx]{1,4}\)|[①-⑳]|step \d+ *[:.)-]?)\s*(?:\[[ x]?\]\s*)?", re.I)
+_BULLET = re.compile(
+    r"^\s*(?:[-*+▪◦●■]|\[[ x]?\]|\(?\d{1,2}[.):]|\(?[a-h][.)]|\(?[ivx]{1,4}\)|[①-⑳]|step \d+ *[:.)-]?)"
+    r"\s*(?:\[[ x]?\]\s*)?",
+    re.I,
+)
 _INLINE_NUMBER = re.compile(r"(?:(?<=[\s,;:.])|^)\(?\d{1,2}[.)]\s+(?=[a-z])")
 _SENTENCE_END = re.compile(r"(?<=[.!?;])[\")\]]*\s+|(?<=[a-z]{2}\.)(?=[a-z])")
 _CONNECTOR = re.compile(
     r"\s*[,;:](?:\s+(?:and then|and also|and|then|but then|but|or|so|plus|also))?\s+"
     r"|\s+(?:-+|/|>)\s+(?:then\s+)?"
-    r"|\s+(?:and then|and also|and|then|but then|but|or|plus|followed by|as well as|so(?! that| you| i| we| it| far))\s+"
+    r"|\s+(?:and then|and also|and|then|but then|but|or|plus|followed by|as well as"
+    r"|so(?! that| you| i| we| it| far))\s+"
     r"|\.\s+"
-)
-_UNPUNCTUATED = re.compile(
-    r"\b(on|off|enabled|disabled|missing|active|inactive|connected|disconnected|locked|unlocked|so|not|is|isn't|works?|"
-    r"help|working|no|yes|set|unset|granted|available|abroad|traveling|overseas|2g|3g|4g|ok|excellent|slow|it|that|"
-    r"service|signal|detected|inserted|blank|empty|there|persists?|fails?|request)\s+(?=(?:please |then |just |kindly )*)"
 )
 
 
@@ -186,7 +186,7 @@ def _is_complement(text: str, position: int) -> bool:
 
 
 def _classify(piece: str, link: str) -> Clause:
-    bare = re.sub(r"^(?:(?:and|but|then|or(?! else)|also|so(?! that)|please|just|only)\s+)+(?!that\b)", "", piece)
+    bare = grammar("leading_conjunctions").sub("", piece)
     stripped = strip_fillers(bare)
     if not stripped:
         return Clause("main", piece, link)
@@ -209,20 +209,20 @@ def _starts_clause(text: str) -> bool:
         return True
     if known.bases["any"].match(words) and not re.match(r"(?:set|text|open|process|state|list|note)$", words):
         return True
-    if re.match(r"(?:is|are|does|do|has|have|did|can|could|will|would|what|what's|which|how|where|when|who|why)\b", words):
+    if grammar("auxiliary_start").match(words):
         return True
     if known.patterns["statement_start"].match(words):
         return known.patterns["has_verb"].search(words) is not None
-    return re.match(r"(?:[\w']+ ){1,4}(?:will|won't|should|may|might|can|can't|is|isn't|are|has|have|would)\b", words) is not None
+    return grammar("noun_and_auxiliary").match(words) is not None
 
 
 def _cut_condition(clause: Clause) -> Iterator[Clause]:
     """Cut "if it is on turn it off" where the request begins, in the absence of a comma."""
     if clause.kind in ("condition", "after", "before"):
-        for found in _UNPUNCTUATED.finditer(clause.text):
+        for found in grammar("unpunctuated").finditer(clause.text):
             rest = clause.text[found.end() :]
             words = strip_fillers(rest)
-            if lexicon().bases["any"].match(words) and not re.match(r"(?:set|connected|open|on|off)\b(?! the| it| your)", words):
+            if lexicon().bases["any"].match(words) and not grammar("no_request_start").match(words):
                 yield Clause(clause.kind, clause.text[: found.end()].strip(), clause.link, clause.marker)
                 yield Clause("main", rest, ",")
                 return

@@ -11,10 +11,13 @@ from typing import Any
 
 import yaml
 
-__all__ = ["Lexicon", "lexicon", "load_texts"]
+__all__ = ["Lexicon", "grammar", "grammar_table", "lexicon", "load_texts"]
 
-_DOUBLED = ("set", "put", "run", "rerun", "shut", "flip", "get", "cut", "stop", "drop", "tap", "pop", "swap", "scan")
-_DOUBLED_TOO = ("reset", "submit", "permit", "unplug", "refit", "slot", "quit", "log", "hit", "let", "drag", "skip", "begin")
+_DOUBLED = (
+    *("begin", "cut", "drag", "drop", "flip", "get", "hit", "let", "log", "permit", "pop", "put", "quit", "refit"),
+    *("rerun", "reset", "run", "scan", "set", "shut", "skip", "slot", "stop", "submit", "swap", "tap", "unplug"),
+)
+"""Verbs that double their last letter before -ing and -ed."""
 
 
 def load_texts(name: str) -> Any:
@@ -51,7 +54,7 @@ def _past(base: str, irregular: dict[str, str]) -> str:
     verb, _, rest = base.partition(" ")
     if verb in irregular:
         past = f"(?:{irregular[verb]})"
-    elif verb in _DOUBLED or verb in _DOUBLED_TOO:
+    elif verb in _DOUBLED:
         past = f"{verb}{verb[-1]}ed"
     elif verb.endswith("e"):
         past = f"{verb}d"
@@ -62,7 +65,7 @@ def _past(base: str, irregular: dict[str, str]) -> str:
 
 def _gerund(base: str) -> str:
     verb, _, rest = base.partition(" ")
-    if verb in _DOUBLED or verb in _DOUBLED_TOO:
+    if verb in _DOUBLED:
         stem = f"{verb}{verb[-1]}"
     elif verb.endswith("e") and not verb.endswith("ee"):
         stem = verb[:-1]
@@ -124,3 +127,21 @@ def lexicon() -> Lexicon:
         unknown_topics={name: re.compile(rf"\b(?:{pattern})") for name, pattern in data["unknown_topics"].items()},
         patterns={name: _any_of(pattern) for name, pattern in data.items() if name not in known},
     )
+
+
+@cache
+def _grammar() -> dict[str, Any]:
+    data: dict[str, Any] = load_texts("grammar")
+    return data
+
+
+@cache
+def grammar(name: str) -> re.Pattern[str]:
+    """Return a turn of phrase of `texts/grammar.yaml` by name."""
+    return _any_of(_grammar()[name]) if isinstance(_grammar()[name], str) else re.compile("|".join(_grammar()[name]))
+
+
+@cache
+def grammar_table(name: str) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """Return a table of named patterns of `texts/grammar.yaml`."""
+    return tuple((key, re.compile(pattern)) for key, pattern in _grammar()[name].items())

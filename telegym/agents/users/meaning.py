@@ -9,31 +9,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import Any
 
+from telegym.agents.users.acts import Act, Condition, Context
+from telegym.agents.users.concepts import find_concepts
 from telegym.agents.users.language import Clause, Sentence, normalise, sentences, strip_fillers
-from telegym.agents.users.lexicon import lexicon
-from telegym.agents.users.operations import Act, Condition, Context, Operations, find_concepts
+from telegym.agents.users.lexicon import grammar, lexicon
+from telegym.agents.users.operations import Operations
 
 __all__ = ["Consent", "Understanding", "understand"]
 
+_CONTRACT = ("refuel", "plan", "pay", "transfer", "suspend")
 _HARD_TOPICS = ("name", "phone_number", "date_of_birth", "customer_id")
-_BASE_TAKING = re.compile(
-    r"\b(?:will|can|could|may|might|must|should|would|to|let me|do|does|did|shall|going to|'ll|'d|need)\s*\w*\s*$|'ll\b|'d\b"
-)
-_AMOUNT = re.compile(r"(\d+(?:\.\d+)?|one|two|three|four|five|ten|half a|a)(?: full)? ?(?:gb|gigs?|gigabytes?)\b")
 _AMOUNT_WORDS = {"one": 1.0, "two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "ten": 10.0, "half a": 0.5, "a": 1.0}
-_NO_OFFER = re.compile(
-    r"(?:up to|max(?:imum)?(?: of| is)?|limit(?: of| is)?|at most|used|usage(?: is| of)?|of your|out of|between|or|to|cap(?: of| is)?|exceeded(?: your)?)"
-    r" (?:your )?$"
-)
-_OTHERS_DO = re.compile(
-    r"\b(?:i|i'm|i've|i'll|we|we've|we'll|our|my|the (?:line|payment|bill|carrier|account|suspension|transaction|system|request)|your (?:line|payment|bill|account|suspension))\b"
-)
-_GIVE = re.compile(
-    r"\b(?:provide|give|confirm|verify|tell|share|have|need|know|get|state|specify|say|ask|identify|let me know|spell|repeat|remind)\b"
-)
-_NEEDS = re.compile(r"^(?:i|we)(?:'ll|'d| will| would)?(?: also| just| first| still)* (?:need|require|must have|like to have|want)\b")
 
 
 @dataclass(frozen=True)
@@ -152,7 +139,7 @@ class _Reader:
         return sentence.question or self._patterns["transfer_guard"].search(sentence.text) is not None
 
     def _is_claim(self, text: str) -> bool:
-        if re.search(r"\b(?:if|unless|once|after|when|until|before|whether|let me know|tell me|check|make sure|not|n't|in order)\b|n't\b", text):
+        if grammar("no_claim").search(text):
             return False
         found = self._patterns["claims"].search(text)
         return found is not None and not re.match(r"\W*(?:please|can|could|would|may)\b", text)
@@ -207,7 +194,9 @@ class _Reader:
         self._condition_text = (clause.text, clause.marker)
         self._operations.note(clause.text)
         follows = any(
-            later.kind == "main" and strip_fillers(later.text) and (later.link != "and" or index == 0 or self._asks(later))
+            later.kind == "main"
+            and strip_fillers(later.text)
+            and (later.link != "and" or index == 0 or self._asks(later))
             for later in clauses[index + 1 :]
         )
         if follows or index == 0:
@@ -234,9 +223,11 @@ class _Reader:
 
     def _after(self, sentence: Sentence, clauses: list[Clause], index: int, clause: Clause) -> None:
         """Read "once you have restarted, …": the action is presupposed if what follows is a request."""
-        text = re.sub(r"^(?:you(?:'ve|'re| have| are)?(?: done| finished)?(?: with)?)\s+", "", clause.text)
-        done = text != clause.text or self._lexicon.bases["gerund"].match(text) or self._lexicon.bases["past"].match(text)
-        if re.match(r"you (?:check|look|view|see|open|test|run|try)\b", clause.text):
+        text = grammar("you_have").sub("", clause.text)
+        done = (
+            text != clause.text or self._lexicon.bases["gerund"].match(text) or self._lexicon.bases["past"].match(text)
+        )
+        if grammar("when_you_look").match(clause.text):
             self._add(self._operations.readings(clause.text))
             return
         others = [other for other in clauses if other is not clause and other.kind == "main"]
@@ -245,7 +236,7 @@ class _Reader:
             position = len(self._result.acts) if index == 0 else max(0, len(self._result.acts) - 1)
             self._result.acts[position:position] = [replace(act, presupposed=True) for act in acts]
             return
-        if _OTHERS_DO.search(clause.text):
+        if grammar("others_do").search(clause.text):
             self._conditions = (Condition("?"),)
         elif self._operations.condition(clause.text, clause.marker).fact not in ("?", "goal"):
             self._condition(clauses, index, clause)
@@ -270,7 +261,9 @@ class _Reader:
 
     def _plain_mood(self, rest: str, text: str, question: bool) -> str:
         known = self._lexicon
-        if re.match(known.patterns["question_start"].pattern, rest) and (question or not known.bases["any"].match(rest)):
+        if re.match(known.patterns["question_start"].pattern, rest) and (
+            question or not known.bases["any"].match(rest)
+        ):
             return "question"
         if known.bases["any"].match(rest):
             return "request"
@@ -290,7 +283,7 @@ class _Reader:
             mood = "past"
         mood = self._inherited(mood, framing, clause)
         self._mood, self._mood_text = mood, framing or clause.text[:40]
-        if re.search(r"\b(?:go ahead|proceed|continue|carry on|start|begin) with\W*$", framing):
+        if grammar("go_ahead_with").search(framing):
             rest = f"proceed with {rest}"
         self._operations.has_acts = bool(self._result.acts)
         before, open_questions = len(self._result.acts), len(self._operations.missing)
@@ -304,7 +297,11 @@ class _Reader:
 
     def _inherited(self, mood: str, framing: str, clause: Clause) -> str:
         """Let a bare verb after "and" or "or" share the mood of the clause before."""
-        if mood == "" and clause.link in ("and", "or", ",", "but") and (self._mood in ("ensure", "check") or self._looked):
+        if (
+            mood == ""
+            and clause.link in ("and", "or", ",", "but")
+            and (self._mood in ("ensure", "check") or self._looked)
+        ):
             return "ensure" if self._mood == "ensure" else "check"
         explicit = framing.strip() or re.search(r"\bplease\b", clause.text)
         if mood != "request" or explicit or not clause.link or not self._mood:
@@ -316,8 +313,8 @@ class _Reader:
         elif self._mood == "question":
             shares = clause.link in ("or",)
         elif self._mood == "statement":
-            first = re.match(r"\W*(?:i\b|i'|we\b|we'|let me|our|the carrier|my)", self._mood_text.strip()) is not None
-            takes_base = _BASE_TAKING.search(self._mood_text) is not None
+            first = grammar("first_person").match(self._mood_text.strip()) is not None
+            takes_base = grammar("takes_base_verb").search(self._mood_text) is not None
             shares = takes_base and (clause.link in ("and", "or", ",") or (first and clause.link == "then"))
         else:
             shares = False
@@ -336,7 +333,13 @@ class _Reader:
             acts = self._operations.readings(rest, clause.text)
         self._add(acts)
         unsure = any(condition.fact == "?" for condition in self._conditions)
-        if not acts and not sentence.header and not unsure and not self._operations.missing and self._operations.is_strange(rest):
+        if (
+            not acts
+            and not sentence.header
+            and not unsure
+            and not self._operations.missing
+            and self._operations.is_strange(rest)
+        ):
             self._result.unsupported.append(rest)
 
     def _is_offer(self, rest: str) -> bool:
@@ -356,12 +359,12 @@ class _Reader:
         self._add(self._operations.ensured(rest))
 
     def _check(self, sentence: Sentence, clause: Clause, rest: str) -> None:
-        if re.match(r"(?:that |if |whether )?you(?:'ve|'re done| have)(?: already| now| successfully)* (?!a\b|any\b|the\b)", rest):
-            found = self._operations.actions(re.sub(r"^.*?you(?:'ve|'re done| have)(?: already| now| successfully)* ", "", rest))
+        if grammar("that_you_have").match(rest):
+            found = self._operations.actions(grammar("until_you_have").sub("", rest))
             if any(act.writes for act in found):
                 self._result.past += found
                 return
-        if re.match(r"(?:if|whether) you (?:need|have any questions|want|would like|run into)", rest):
+        if grammar("offers_help").match(rest):
             return
         if self._personal(sentence, rest, request=True):
             return
@@ -382,7 +385,7 @@ class _Reader:
 
     def _consent(self, sentence: Sentence, clause: Clause, rest: str) -> None:
         topics = [t for t in _HARD_TOPICS if self._lexicon.person[t].search(rest)]
-        if topics and re.match(r"(?:please )?(?:have|get|know|ask|take|confirm|verify|see)\b", rest):
+        if topics and grammar("may_i_have").match(rest):
             self._result.topics += topics
             return
         acts = self._operations.actions(rest)
@@ -427,7 +430,7 @@ class _Reader:
 
     def _statement(self, sentence: Sentence, clause: Clause, rest: str) -> None:
         whole = strip_fillers(clause.text)
-        if _NEEDS.match(whole) or sentence.question:
+        if grammar("agent_needs").match(whole) or sentence.question:
             self._personal(sentence, whole, request=True)
         if sentence.question and not self._result.topics and clause is sentence.clauses[-1]:
             self._add(self._operations.readings(rest, clause.text))
@@ -453,22 +456,43 @@ class _Reader:
     def _personal(self, sentence: Sentence, text: str, request: bool) -> bool:
         """Collect questions about the person; return whether the clause is about nothing else."""
         person = self._lexicon.person
-        if request and not _GIVE.search(text) and not _GIVE.search(sentence.text) and not sentence.question:
+        if (
+            request
+            and not grammar("give").search(text)
+            and not grammar("give").search(sentence.text)
+            and not sentence.question
+        ):
             return False
-        topics = [name for name in (*_HARD_TOPICS, "location", "since", "which_app", "wifi_access") if person[name].search(text)]
+        topics = [
+            name
+            for name in (*_HARD_TOPICS, "location", "since", "which_app", "wifi_access")
+            if person[name].search(text)
+        ]
         if person["reason"].search(text) and not topics:
             topics = ["reason"]
         concepts = {found.concept for found in find_concepts(text)}
-        if "location" in topics and concepts & {"status_bar", "network_status", "airplane", "apn", "sim"} and "you" not in text:
+        if (
+            "location" in topics
+            and concepts & {"status_bar", "network_status", "airplane", "apn", "sim"}
+            and "you" not in text
+        ):
             topics.remove("location")
-        if "name" in topics and concepts & {"apn", "vpn", "wifi", "network_status", "network_mode", "app", "installed_apps"}:
+        if "name" in topics and concepts & {
+            "apn",
+            "vpn",
+            "wifi",
+            "network_status",
+            "network_mode",
+            "app",
+            "installed_apps",
+        }:
             topics.remove("name")
         if "which_app" in topics and "permission" in text:
             topics.remove("which_app")
         unknown = []
         if not concepts - {"phone", "agent_data", "payment", "app", "sim"} or "email" in text:
             unknown = [n for n, p in self._lexicon.unknown_topics.items() if n not in ("history",) and p.search(text)]
-        secret = re.search(r"\b(?:pin|puk)\b", text) and not re.search(r"\block|\bstatus|\bcheck|\brequire|\bask|\bprompt|\benter|\bswitch|\bremov", text)
+        secret = re.search(r"\b(?:pin|puk)\b", text) and not grammar("about_the_lock").search(text)
         if secret:
             self._result.unknown.append("pin")
             return True
@@ -482,13 +506,13 @@ class _Reader:
 
     def _contract_question(self, sentence: Sentence, text: str) -> bool:
         found = [t for t in ("refuel", "plan") if self._lexicon.person[t].search(text)]
-        asked = re.search(r"\b(?:how about|what about|would|do|want|like|prefer|willing|how much|how many|which|choose|confirm|tell|let me know|amount)\b", sentence.text)
+        asked = grammar("asks_for_choice").search(sentence.text)
         if found and asked:
             self._result.consents += [Consent(topic, self._offer(sentence.text)) for topic in found]
         return bool(found and asked)
 
     def _contract_topics(self, text: str, strict: bool) -> list[str]:
-        names = ("refuel", "plan", "pay", "transfer", "suspend") + (() if strict else ("carrier",))
+        names = _CONTRACT + (() if strict else ("carrier",))
         found = [name for name in names if self._lexicon.person[name].search(text)]
         return found if found[:1] == ["carrier"] else [name for name in found if name != "carrier"]
 
@@ -500,9 +524,13 @@ class _Reader:
 
     def _offer(self, text: str) -> float | None:
         amounts = []
-        for found in _AMOUNT.finditer(text):
-            if not _NO_OFFER.search(text[: found.start()]) and not re.match(r" (?:limit|plan|cap|allowance|maximum)", text[found.end() :]):
-                amounts.append(_AMOUNT_WORDS.get(found[1]) or float(found[1]) if found[1] in _AMOUNT_WORDS else float(found[1]))
+        for found in grammar("amount").finditer(text):
+            if not grammar("no_offer").search(text[: found.start()]) and not re.match(
+                r" (?:limit|plan|cap|allowance|maximum)", text[found.end() :]
+            ):
+                amounts.append(
+                    _AMOUNT_WORDS.get(found[1]) or float(found[1]) if found[1] in _AMOUNT_WORDS else float(found[1])
+                )
         return amounts[0] if len(set(amounts)) == 1 else None
 
     def _close_consents(self) -> None:
@@ -510,7 +538,9 @@ class _Reader:
         result = self._result
         for index, consent in enumerate(result.consents):
             if consent.topic in ("unclear", "carrier") and result.mentioned and consent.topic == "unclear":
-                topic = next((t for t in ("refuel", "plan", "pay", "transfer", "suspend") if t in result.mentioned), "unclear")
+                topic = next(
+                    (t for t in ("refuel", "plan", "pay", "transfer", "suspend") if t in result.mentioned), "unclear"
+                )
                 result.consents[index] = Consent(topic, result.amount)
             elif consent.topic == "refuel" and consent.amount is None and result.amount is not None:
                 result.consents[index] = Consent("refuel", result.amount)
@@ -525,33 +555,49 @@ def _stronger(before: str, new: str) -> str:
     return max(before, new, key=order.index)
 
 
+def _person_topics(text: str, concepts: set[str]) -> list[str]:
+    """Return what a text asks about the person, where it does not mean the phone."""
+    person = lexicon().person
+    names = (*_HARD_TOPICS, "location", "since", "which_app", "wifi_access")
+    topics = [name for name in names if person[name].search(text)]
+    if person["reason"].search(text) and not topics:
+        return ["reason"]
+    phone = concepts & {"status_bar", "network_status", "airplane", "apn", "sim"} and "you" not in text
+    named = concepts & {"apn", "vpn", "wifi", "network_status", "network_mode", "app", "installed_apps"}
+    beside = {"location": phone, "name": named, "which_app": "permission" in text}
+    return [topic for topic in topics if not beside.get(topic)]
+
+
 def _header_verb(text: str) -> str | None:
     """Return the words of a heading that its items share, for example `turn off`."""
     words = strip_fillers(text)
     for mood, pattern in lexicon().frames:
         if mood in ("request", "check") and (found := pattern.match(words)):
             words = strip_fillers(words[found.end() :]) or "check"
-    verb = re.match(r"(?:turn|switch|toggle) (?:on|off)|grant|allow|enable|disable|turn|switch|check|verify|tell me|provide|run|confirm|do", words)
+    verb = grammar("header_verb").match(words)
     if verb is None:
-        return "check" if re.search(r"\b(?:following|these|below|information|details|status|settings?|results?)\b", text) else None
+        return "check" if grammar("header_noun").search(text) else None
     head = {"do": "check", "provide": "check"}.get(verb[0], verb[0])
     state = re.search(r"\b(on|off)\b", words[verb.end() :])
     return f"{head} {state[1]}" if head in ("turn", "switch") and state else head
 
 
 def _is_rhetorical(text: str) -> bool:
-    return re.match(
-        r"(?:does|did|do) (?:that|this|it|you|they) (?:make|sound|work for|help you understand|understand|follow|see (?:it|that|the))|(?:are|is) you? ?(?:ready|there|still there|with me)|"
-        r"(?:is|are) (?:that|this|it|you) (?:ok|okay|clear|right|correct|ready|good|fine|with me|still|there)|(?:ok|okay|right|ready|clear|yes|alright|correct|understood|agreed|deal|make sense|sound good)\b|"
-        r"(?:can|could|will|would) you (?:do|try|manage|help|please|hear|follow|see (?:it|that|this))|any (?:questions|other|further|issues? with)|what (?:do you think|about that)|why$|how so",
-        text,
-    ) is not None or len(text) < 4
+    return (
+        grammar("rhetorical").match(
+            text,
+        )
+        is not None
+        or len(text) < 4
+    )
 
 
 def _tidy(acts: list[Act]) -> list[Act]:
     """Drop what a message says twice, and join the halves of switching the phone off and on again."""
     result: list[Act] = []
     for act in acts:
+        if act.tool == "seen" and len(acts) > 1:
+            continue  # "… and tell me what you see": everything done is told anyway
         if act.do == "power":
             if act.state and result and result[-1].do == "power":
                 result[-1] = Act("call", "reboot_device", conditions=result[-1].conditions)
@@ -571,11 +617,8 @@ def _tidy(acts: list[Act]) -> list[Act]:
 
 def _changed_since(acts: list[Act], position: int, act: Act) -> bool:
     """Whether something changes between two mentions of an act, so that the second is not a repetition."""
-    if act.do == "set" and any(other.do in ("set", "toggle") and other.concept == act.concept for other in acts[position + 1 :]):
+    if act.do == "set" and any(
+        other.do in ("set", "toggle") and other.concept == act.concept for other in acts[position + 1 :]
+    ):
         return True
     return not act.writes and any(other.writes for other in acts[position + 1 :])
-
-
-def describe(value: Any) -> str:
-    """Return a short form of an understanding for tests and messages."""
-    return str(value)

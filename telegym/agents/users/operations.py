@@ -1,23 +1,32 @@
-"""Operations: which tool of the phone a clause is about, and which conditions it sets."""
+"""Operations: which tools of the phone a clause is about."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
 
+from telegym.agents.users.acts import Act, Condition, Context
+from telegym.agents.users.concepts import (
+    SWITCHES,
+    Found,
+    apn_settings,
+    app_name,
+    find_concepts,
+    network_mode,
+    permission_names,
+    states,
+    without_repeats,
+)
+from telegym.agents.users.conditions import find_condition, state_of
 from telegym.agents.users.language import strip_fillers
-from telegym.agents.users.lexicon import lexicon
-from telegym.agents.users.readings import FACT_TOOLS, SWITCH_TOOLS, WRITE_TOOLS
+from telegym.agents.users.lexicon import grammar, lexicon
+from telegym.agents.users.readings import FACT_TOOLS
 
-__all__ = ["Act", "Condition", "Context", "Found", "Operations", "find_concepts", "find_condition"]
+__all__ = ["GOAL_TOOLS", "Operations"]
 
-SWITCHES = (*SWITCH_TOOLS, "vpn")
-"""What can be on or off."""
 GOAL_TOOLS = {"service_issue": "check_status_bar", "mobile_data_issue": "run_speed_test", "mms_issue": "can_send_mms"}
 """The tool that shows whether the problem is solved."""
-
 _READS: dict[str, tuple[str, tuple[str, ...]]] = {
     "status_bar": ("check_status_bar", ()),
     "network_status": ("check_network_status", ()),
@@ -41,138 +50,17 @@ _READS: dict[str, tuple[str, tuple[str, ...]]] = {
 _DETAILED = ("vpn", "wifi", "wifi_calling", "saver")
 """What can be asked for as a whole ("your VPN status") and not only as on or off."""
 _BAR_SHOWS = ("airplane", "data", "vpn", "saver", "wifi", "mode_value", "network_status", "status_bar", "internet")
-_NETWORK_SHOWS = ("airplane", "data", "roaming", "wifi", "sim", "mode_value", "status_bar", "network_status", "wifi_access")
-_LIST_GAP = re.compile(r"^[\s,]*(?:and|or|also|then|plus|&|your|the|my|its|their|both|current|as well as|status|settings?|/|\s|,)*$")
-_ON_VERBS = r"\b(?:(?:re)?enabl|(?:re)?activat|engag)(?:e|es|ed|ing)\b|\b(?:allow|permit|unblock)(?:s|ed|ing)?\b"
-_OFF_VERBS = (
-    r"\b(?:disabl|deactivat|disengag)(?:e|es|ed|ing)\b|\bstop(?:ped|ping|s)?\b|\b(?:kill|exit|end|quit|cancel|terminat|drop|disconnect|leav|clos|unselect|uncheck)(?:e|es|ed|ing|s|ped|ping)?\b"
-    r"|\b(?:take|get|come|bring|switch|move|remov|taking|getting|coming|go|shift)(?:e|ing)?\b[\w ']{0,25}\b(?:out of|off of|from)\b"
+_NETWORK_SHOWS = (
+    "airplane",
+    "data",
+    "roaming",
+    "wifi",
+    "sim",
+    "mode_value",
+    "status_bar",
+    "network_status",
+    "wifi_access",
 )
-_ON_PARTICLE = (
-    r"\b(?:turn|switch|toggl|flip|put|set|power|flick|slid|click|tap|bring|have|press|get|swip|hit)(?:e|es|ed|ing|s|t?ting|ned|ped|ping)?(?: back| it back| it| them| that| this| those| both|everything)*(?: to)? on\b"
-    r"|(?<!from )\bon\b(?!\s+(?:your|the|my|our|this|that|a|an|its|which|it|how|top|whether|what|screen|line|account|phone|device|settings|iphone|android|samsung|to the|right|left|/)(?!\w))(?!\s*/\s*off)"
-)
-_OFF_PARTICLE = r"(?<!from )(?<!on/)(?<!on / )\boff\b(?!\s+(?:the|your) (?:chance|top))"
-_MARKER = re.compile(f"(?P<on>{_ON_VERBS}|{_ON_PARTICLE})|(?P<off>{_OFF_VERBS}|{_OFF_PARTICLE})")
-_TOGGLE = re.compile(r"\b(?:toggl|flip|flick|chang|press|invert|revers)(?:e|es|ed|ing|s|ped|ping)?\b")
-_CYCLE = re.compile(r"\b(?:cycl|bounc)(?:e|es|ed|ing)\b")
-_INTO = re.compile(r"\b(?:in|into|on to|onto|enter|entering|entered|(?:switch|set|change|go|move|put)\w*(?: \w+){0,3} to)\s+(?:the\s+)?$")
-_REBOOT = re.compile(r"\b(?:reboot|restart)(?:s|ed|ing)?\b|\bpower[ -]?cycl(?:e|es|ed|ing)\b|\bsoft reset\b|\bboot (?:it|the phone|your phone|the device|your device) (?:up )?again\b")
-_REBOOT_OTHER = re.compile(
-    r"(?:reboot|restart|cycl)\w*\s+(?:of )?(?:your |the |our |this |that |any |all |its |mobile |cellular |running |background )*(?:messaging |browser |vpn |wifi |network |data |text |home )?"
-    r"(?:line|router|modem|network|services?|apps?|application|connection|vpn|wifi|data|roaming|internet|tower|account|system on|conversation|test|process|computer|laptop|troubleshooting)\b"
-)
-_PHONE_RESET = re.compile(r"\breset(?:ting)?\b[\w ]{0,12}\b(?:phone|device|handset)\b(?!'s| settings)")
-_RESEAT_OUT = re.compile(
-    r"\b(?:remov|eject|tak|took|pull|pop|extract|unplug|slid|detach|reseat|reinsert|insert|replac|put|push|plac|reattach|refit|seat|swap|unseat|slot|re seat)(?:e|es|ed|ing|s|ped|ping|ting|en|t?ed)?\b"
-)
-_DEFAULTS = re.compile(r"\b(?:reset|default|restor|revert|factory apn|carrier settings)\w*\b")
-_CHANGE = re.compile(
-    r"\b(?:chang|set|switch|adjust|updat|select|choos|pick|modif|mov|configur|put|prefer|go|revert|turn|upgrad|forc|lock|tap|us|enabl|activat|fix|correct|toggl|allow|flip|get|bring)(?:e|es|ed|ing|s|ting|y|ied|ying|ned)?\b"
-)
-_GRANT = re.compile(r"\b(?:grant|giv|allow|enabl|permit|authoris|authoriz|add|provid|approv|turn|switch|activat|let|toggl|tick|accept|set|restor|reenabl|fix|check the box)(?:e|es|ed|ing|s|ting|ning|d)?\b")
-_PAY = re.compile(r"\b(?:pay|settl|accept|approv|complet|mak|authoriz|authoris|submit|process|finaliz|finalis|proceed with|go ahead with|finish|clear)(?:e|es|ed|ing|s|ting)?\b")
-_PERMISSION_NAMES = (
-    ("sms", r"\bsms\b|\btext messages?\b(?! app)|\btexts?\b(?= (?:permission|access|and storage))|\bmessages? permission"),
-    ("storage", r"\bstorage\b|\bfiles?\b|\bmedia\b|\bphotos?(?: and \w+)? (?:permission|access)"),
-    ("phone", r"\bphone (?:permission|access)\b|(?:sms|storage|network)(?: permissions?)?(?:,| and|,? or| ?/) (?:the )?phone\b(?! app)|(?:\bphone)(?:,| and|,? or| ?/) (?:sms|storage|network)\b|\btelephone\b|'?phone'? permission|permission(?:s)?(?: for| to)? (?:phone|calls)\b"),
-    ("network", r"\bnetwork (?:permission|access)\b|(?:sms|storage|phone)(?: permissions?)?(?:,| and|,? or| ?/) (?:the )?network\b|\bnetwork(?:,| and|,? or| ?/) (?:sms|storage|phone)\b|permissions?(?: for| to)? (?:the )?network\b"),
-)  # fmt: skip
-_OTHER_PERMISSIONS = re.compile(r"\b(camera|location|microphone|contacts?|calendar|notifications?|bluetooth)\b")
-_NEUTRAL_HEADS = (
-    "wait|hold|stay|keep|stand|continue|follow|proceed|let|begin|start|try|do|be|note|make|go|open|navigate|head|tap|scroll|swipe|press|click|select|choose|find|locate|look|"
-    "pull|access|enter|check|verify|confirm|tell|let|report|see|share|provide|give|describe|know|show|help|answer|remember|ensure|relax|respond|reply|say|state|ask|allow|have|come|"
-    "take|get|bear|forget|leave|finish|complete|repeat|ignore|disregard|contact|call|visit|read|watch|inform|mention|specify|indicate|list|move on|use|drag|expand|launch|hit|set|"
-    "view|review|monitor|investigate|test|retry|notice|stop|skip|avoid|fix|correct|send|write|sign|log|charge|update|feel|rest|figure"
-)
-
-
-class Found(NamedTuple):
-    """A mention of something in a text."""
-
-    concept: str
-    """What."""
-    start: int
-    """Where it begins."""
-    end: int
-    """Where it ends."""
-    text: str
-    """The words."""
-
-
-@dataclass(frozen=True)
-class Condition:
-    """A question about the phone or the person on which an act depends."""
-
-    fact: str
-    """Name of the fact; `goal`, `abroad`, or `?` for one that was not understood."""
-    values: tuple[Any, ...] = (True,)
-    """Values that meet the condition."""
-    negated: bool = False
-    """Whether it is met by all other values instead."""
-    key: int = 0
-    """Conditions with one key are judged once, before the acts that depend on them change anything."""
-
-
-@dataclass(frozen=True)
-class Act:
-    """One thing to do."""
-
-    do: str
-    """`read`, `set` (a switch), `toggle`, `call` (any other change), `goal`, `repeat` or `power`."""
-    tool: str = ""
-    """The tool, if it is known already."""
-    arguments: tuple[tuple[str, Any], ...] = ()
-    """Arguments of the tool."""
-    concept: str = ""
-    """The switch, for `set` and `toggle`."""
-    state: bool | None = None
-    """The state wanted, for `set`."""
-    facts: tuple[str, ...] = ()
-    """What a reading is meant to find out; empty for all of it."""
-    conditions: tuple[Condition, ...] = ()
-    """All must be met, in order."""
-    presupposed: bool = False
-    """Whether it was only presupposed ("once you have restarted"), so that it is not done twice."""
-
-    @property
-    def writes(self) -> bool:
-        """Whether it changes the phone or pays a bill."""
-        return self.do in ("set", "toggle", "power") or self.tool in WRITE_TOOLS
-
-    def same_as(self, other: Act) -> bool:
-        """Whether two acts are the same but for conditions and what they are meant to find out."""
-        return self.do != "toggle" and (self.do, self.tool, self.arguments, self.concept, self.state) == (
-            (other.do, other.tool, other.arguments, other.concept, other.state)
-        )
-
-
-@dataclass(frozen=True)
-class Context:
-    """What "it", "again" or "the app" may refer to."""
-
-    family: str = "service_issue"
-    """What the call is about."""
-    focus: tuple[str, ...] = ()
-    """What was mentioned last."""
-    app: str | None = None
-    """The app mentioned last."""
-    permissions: tuple[str, ...] = ()
-    """Permissions mentioned last."""
-    condition: Condition | None = None
-    """The yes-or-no question raised last."""
-    last_read: str | None = None
-    """The tool that was used last to look at something."""
-
-
-def find_concepts(text: str) -> list[Found]:
-    """Return everything a text mentions, in order."""
-    found: list[Found] = []
-    for concept, pattern in lexicon().concepts:
-        for match in pattern.finditer(text):
-            if not any(match.start() < other.end and other.start < match.end() for other in found):
-                found.append(Found(concept, match.start(), match.end(), match[0]))
-    return sorted(found, key=lambda each: each.start)
 
 
 class Operations:
@@ -211,7 +99,9 @@ class Operations:
             self.context = replace(self.context, condition=condition)
 
     def _mention(self, text: str, found: list[Found]) -> None:
-        focus = tuple(dict.fromkeys(each.concept for each in found if each.concept in (*_READS, "phone", "permissions", "app")))
+        focus = tuple(
+            dict.fromkeys(each.concept for each in found if each.concept in (*_READS, "phone", "permissions", "app"))
+        )
         focus = tuple(dict.fromkeys((*self._together, *focus))) if focus else ()
         self._together = focus or self._together
         if focus and not set(focus) & set(SWITCHES):
@@ -228,13 +118,15 @@ class Operations:
     def is_strange(self, text: str) -> bool:
         """Whether a request asks for something that no tool does, as opposed to waiting or looking around."""
         words = strip_fillers(text)
-        return bool(words) and re.match(rf"(?:{_NEUTRAL_HEADS})\b", words) is None or self._is_impossible(words)
+        return (bool(words) and grammar("neutral_heads").match(words) is None) or self._is_impossible(words)
 
     def _is_impossible(self, text: str) -> bool:
-        return re.search(
-            r"\b(?:unlock|pin code|puk|factory reset|reset network settings|reset (?:all )?(?:your |the )?network settings|another (?:phone|device|sim)|different (?:phone|sim|device)|revoke|deny|uninstall|reinstall|clear (?:the )?cache|connect to (?:a|another|your|the|any) wifi|software update)\b",
-            text,
-        ) is not None
+        return (
+            grammar("impossible").search(
+                text,
+            )
+            is not None
+        )
 
     # --- reading ------------------------------------------------------------------------------------
 
@@ -253,8 +145,8 @@ class Operations:
     def _is_beside_the_point(self, found: Found, text: str) -> bool:
         if found.concept in ("line_roaming", "agent_data", "mms_over_wifi", "network_reset"):
             return True
-        if found.concept in ("roaming", "data", "payment") and re.search(r"\b(?:your|the|this) (?:line|account)\b(?! on your phone)", text):
-            return re.search(r"\b(?:phone|device|you see|received?|request)\b", text) is None
+        if found.concept in ("roaming", "data", "payment") and grammar("on_the_line").search(text):
+            return grammar("on_the_phone").search(text) is None
         return False
 
     def _read_each(self, text: str, found: list[Found]) -> Iterator[Act | None]:
@@ -263,11 +155,17 @@ class Operations:
         for each in found:
             if each.concept == "mms" and "permissions" in concepts and "send" not in text:
                 continue
-            if each.concept in ("mms", "data", "internet") and "apn" in concepts and not re.search(r"\b(?:send|try|test)\b", text):
+            if (
+                each.concept in ("mms", "data", "internet")
+                and "apn" in concepts
+                and not re.search(r"\b(?:send|try|test)\b", text)
+            ):
                 continue
             if each.concept in ("data", "internet", "wifi") and "speed" in concepts:
                 continue
-            if each.concept == "app" and ("permissions" in concepts or "mms" in concepts or "installed_apps" in concepts):
+            if each.concept == "app" and (
+                "permissions" in concepts or "mms" in concepts or "installed_apps" in concepts
+            ):
                 continue
             if each.concept == "mode_value" and "network_mode" in concepts:
                 continue
@@ -284,7 +182,7 @@ class Operations:
             shown = {"status_bar": _BAR_SHOWS, "network_status": _NETWORK_SHOWS}.get(other.concept, ())
             if other.concept == "speed" and each.concept in ("internet", "data", "network_status"):
                 return True
-            if each.concept in shown and not _LIST_GAP.match(text[other.end : each.start]):
+            if each.concept in shown and not grammar("list_gap").match(text[other.end : each.start]):
                 return True
         return False
 
@@ -294,7 +192,11 @@ class Operations:
             if other.start > each.start and other.concept in ("status_bar", "network_status"):
                 shown = _BAR_SHOWS if other.concept == "status_bar" else _NETWORK_SHOWS
                 between = text[each.end : other.start]
-                if each.concept in shown and re.search(r"\b(?:in|on|from|at|icon)\b", between) and "and" not in between.split():
+                if (
+                    each.concept in shown
+                    and re.search(r"\b(?:in|on|from|at|icon)\b", between)
+                    and "and" not in between.split()
+                ):
                     return True
         return False
 
@@ -302,15 +204,23 @@ class Operations:
         if each.concept == "permissions" or (each.concept == "app" and (permission_names(text) or " access" in text)):
             return self._read_app("check_app_permissions", text)
         if each.concept == "app":
-            return self._read_app("check_app_status", text) if re.search(r"status|detail|info|check|look|show|settings", text) else None
-        if each.concept == "data" and re.search(r"\b(?:work\w*|function\w*|connect(?:ed|ing)?|slow|fast\w*|usable|back|restored|loading|faster)\b", text):
+            return (
+                self._read_app("check_app_status", text)
+                if re.search(r"status|detail|info|check|look|show|settings", text)
+                else None
+            )
+        if each.concept == "data" and grammar("data_flows").search(text):
             return Act("read", "run_speed_test")
-        if each.concept == "mode_value" and re.search(r"\b(?:set|prefer\w*|mode|preference|select\w*|configured)\b", text):
+        if each.concept == "mode_value" and grammar("is_preference").search(text):
             return Act("read", "check_network_mode_preference")
         if each.concept not in _READS:
             return None
         tool, facts = _READS[each.concept]
-        if each.concept in _DETAILED and _state_of(text) is None and not re.match(r"(?:is|are|do|does|any|if|whether)\b", text):
+        if (
+            each.concept in _DETAILED
+            and state_of(text) is None
+            and not re.match(r"(?:is|are|do|does|any|if|whether)\b", text)
+        ):
             facts = ()
         if each.concept == "sim" and re.search(r"\b(?:reseated|reinserted|back in|put back)\b", text):
             return Act("read", tool)
@@ -343,7 +253,7 @@ class Operations:
     def _reading_without_object(self, text: str, whole: str, context: Context) -> list[Act]:
         patterns = lexicon().patterns
         state = re.search(patterns["state_on"].pattern, text) or re.search(patterns["state_off"].pattern, text)
-        pronoun = re.search(r"\b(?:it|it's|that|that's|this|they|them|those)\b", text)
+        pronoun = grammar("pronoun").search(text)
         switch = next((each for each in reversed(context.focus) if each in SWITCHES or each in ("sim", "apn")), None)
         if state and pronoun and switch:
             self.remember(self.condition(text, "if"))
@@ -352,7 +262,7 @@ class Operations:
         if patterns["repeat_talk"].search(whole):
             return [Act("repeat")]
         readable = next((each for each in reversed(context.focus) if each in _READS), None)
-        if readable and re.match(r"(?:\w+ )?(?:check|look|verify|view|see|read|inspect|confirm|show)\w*(?: at| on)? (?:it|them|that|this|those)(?: \w+){0,2}$", strip_fillers(text)):
+        if readable and grammar("check_pronoun").match(strip_fillers(text)):
             return [Act("read", *_plain(_READS[readable]))]
         if patterns["goal_talk"].search(whole):
             return [Act("goal")]
@@ -374,7 +284,7 @@ class Operations:
             return []
         if acts:
             self._mention(text, found)
-            return [*acts, *self._rest(text, found, acts)]
+            return acts
         if self._only_navigates(text) or fragment:
             self._mention(text, found)
             return []
@@ -390,18 +300,22 @@ class Operations:
 
     def _special(self, text: str, found: list[Found]) -> list[Act]:
         """Return everything that is not a switch: reboot, SIM, APN, network mode, permissions, payment."""
-        if re.match(r"confirm (?:and \w+ )?(?:the|your|this) payment(?: request)?(?: (?:now|please|on your phone))?\W*$", text):
+        if grammar("confirm_payment").match(text):
             return [Act("call", "make_payment")]
         if _head_looks(text):
             return []
         concepts = {each.concept for each in found}
         acts: list[tuple[int, Act]] = []
-        if re.match(r"(?:open|go to|head)\b", text) and not _MARKER.search(text):
+        if re.match(r"(?:open|go to|head)\b", text) and not states(text):
             return []
         acts += self._reboot(text, found)
-        if "sim" in concepts and (hit := _RESEAT_OUT.search(text)) and not re.search(r"\b(?:check|unlock|toggle|swap)", text):
+        if (
+            "sim" in concepts
+            and (hit := grammar("reseat").search(text))
+            and not re.search(r"\b(?:check|unlock|toggle|swap)", text)
+        ):
             acts.append((hit.start(), Act("call", "reseat_sim_card")))
-        elif "sim" in self.context.focus and not concepts and re.search(r"\b(?:back in|reinsert|reseat|insert it|put it back|pop it|push it)", text):
+        elif "sim" in self.context.focus and not concepts and grammar("reseat_pronoun").search(text):
             acts.append((0, Act("call", "reseat_sim_card")))
         acts += self._apn(text, found)
         acts += self._mode(text, found)
@@ -411,14 +325,14 @@ class Operations:
         return [act for _, act in sorted(acts, key=lambda each: each[0])]
 
     def _reboot(self, text: str, found: list[Found]) -> list[tuple[int, Act]]:
-        hit = _REBOOT.search(text)
-        if hit and not _REBOOT_OTHER.search(text):
+        hit = grammar("reboot").search(text)
+        if hit and not grammar("reboot_of_something_else").search(text):
             return [(hit.start(), Act("call", "reboot_device"))]
         phone = next((each for each in found if each.concept == "phone"), None)
         others = [each for each in found if each.concept in SWITCHES or each.concept in ("saver",)]
         if phone is None or others:
             return []
-        if _PHONE_RESET.search(text):
+        if grammar("phone_reset").search(text):
             return [] if "factory" in text or "network" in text else [(phone.start, Act("power", state=False))]
         states = _power_states(text)
         if states[:2] == [False, True]:
@@ -431,10 +345,10 @@ class Operations:
         focused = apn is None and self.context.focus[-1:] == ("apn",) and not [f for f in found if f.concept != "phone"]
         if apn is None and not focused:
             return []
-        hit = _DEFAULTS.search(text)
+        hit = grammar("defaults").search(text)
         if hit:
             return [(hit.start(), Act("call", "reset_apn_settings"))]
-        if apn is None or not re.search(r"\b(?:set|chang|configur|updat|enter|add|edit|modif|fill|type|put|sav|correct|fix)", text):
+        if apn is None or not grammar("enter_apn").search(text):
             return []
         settings = apn_settings(self._text)
         if not settings:
@@ -445,9 +359,12 @@ class Operations:
     def _mode(self, text: str, found: list[Found]) -> list[tuple[int, Act]]:
         values = [each for each in found if each.concept == "mode_value"]
         setting = next((each for each in found if each.concept == "network_mode"), None)
-        if not (values or setting) or not _CHANGE.search(text):
+        if not (values or setting) or not grammar("change_verb").search(text):
             return []
-        if any(each.concept in ("network_status", "status_bar", "speed", "mms", "apn", "sim") for each in found) and not setting:
+        if (
+            any(each.concept in ("network_status", "status_bar", "speed", "mms", "apn", "sim") for each in found)
+            and not setting
+        ):
             return []
         if re.search(r"\b(?:disabl|deactivat)\w*|\boff\b", text):
             self.missing.append("mode")
@@ -462,14 +379,17 @@ class Operations:
         concepts = {each.concept for each in found}
         names = permission_names(text)
         them = not concepts - {"phone", "mms"} and re.search(r"\b(?:them|both|those|these|it|that)\b", text)
-        about = "permissions" in concepts or (them and "permissions" in self.context.focus) or ("app" in concepts and names) or (
-            names and "permissions" in self.context.focus and not concepts - {"phone", "mms", "permissions", "app"}
+        about = (
+            "permissions" in concepts
+            or (them and "permissions" in self.context.focus)
+            or ("app" in concepts and names)
+            or (names and "permissions" in self.context.focus and not concepts - {"phone", "mms", "permissions", "app"})
         )
-        hit = _GRANT.search(text)
+        hit = grammar("grant_verb").search(text)
         if not about or hit is None or re.search(r"\b(?:disabl|revok|deny|denied|remov|off)\w*\b", text):
             return []
         app = app_name(text) or self.context.app or ("messaging" if self.context.family == "mms_issue" else None)
-        other = _OTHER_PERMISSIONS.search(text)
+        other = grammar("other_permission").search(text)
         names = names or ((other[1],) if other else ()) or self._permissions_meant(text)
         if app is None or not names:
             self.missing.append("app" if app is None else "permission")
@@ -484,84 +404,91 @@ class Operations:
         if re.search(r"\bpay(?:ing|s)?\b", text) and not re.search(r"\bpay(?:ment)? (?:attention|close)", text):
             return True
         about = "payment" in concepts or ("payment" in self.context.focus and not concepts - {"phone"})
-        return about and _PAY.search(text) is not None and re.search(r"\b(?:it|this|that|payment|bill|request|invoice|balance|amount)\b", text) is not None
+        return (
+            about
+            and grammar("pay_verb").search(text) is not None
+            and grammar("payment_object").search(text) is not None
+        )
 
     def _switches(self, text: str, found: list[Found], fragment: bool = False) -> list[Act]:
         if _head_looks(text):
             return []
         switches = [each for each in found if each.concept in SWITCHES]
-        if re.match(r"(?:run|try|test|use|send|go to|open|navigate)\b", text) and not _MARKER.search(text):
+        if grammar("other_use").match(text) and not states(text):
             return []
         acts: list[Act] = []
-        states: list[bool] = []
+        wanted: list[bool] = []
         for number, each in enumerate(switches):
             if each.concept == "wifi" and re.search(r"\bconnect(?:ing)? to\b", text):
                 continue
             following = switches[number + 1].start if number + 1 < len(switches) else len(text)
             previous = switches[number - 1].end if number else 0
-            states = self._states(text, each, previous, following) or states
-            acts += self._switch(text, each, states)
+            wanted = self._states(text, each, previous, following) or wanted
+            acts += self._switch(text, each, wanted)
         return acts
 
     def _states(self, text: str, each: Found, previous: int, following: int) -> list[bool]:
-        if each.concept == "airplane" and _INTO.search(text[: each.start]) and not re.search(r"out|check|while", text[: each.start]):
+        if (
+            each.concept == "airplane"
+            and grammar("into_mode").search(text[: each.start])
+            and not re.search(r"out|check|while", text[: each.start])
+        ):
             return [True]
-        if each.concept == "vpn" and (linked := re.search(r"\b(?:re)?(dis)?connect(?:ing)?\b|\b(?:start|launch|establish)\b", text)):
+        if each.concept == "vpn" and (linked := grammar("vpn_link").search(text)):
             return [linked[1] is None]
-        after = [m["on"] is not None for m in _MARKER.finditer(text, each.end, following) if re.search(r"\b(?:on|off)\b", m[0])]
-        before = [m["on"] is not None for m in _MARKER.finditer(text, previous, each.start)]
-        states = after or before
-        return [state for i, state in enumerate(states) if i == 0 or states[i - 1] != state]
+        after = states(text, each.end, following, particles=True)
+        before = states(text, previous, each.start)
+        return without_repeats(after or before)
 
-    def _switch(self, text: str, each: Found, states: list[bool]) -> list[Act]:
+    def _switch(self, text: str, each: Found, wanted: list[bool]) -> list[Act]:
         if each.concept == "vpn":
-            return [Act("call", "connect_vpn" if state else "disconnect_vpn") for state in states]
-        if states:
-            return [Act("set", concept=each.concept, state=state) for state in states]
-        if _CYCLE.search(text):
+            return [Act("call", "connect_vpn" if state else "disconnect_vpn") for state in wanted]
+        if wanted:
+            return [Act("set", concept=each.concept, state=state) for state in wanted]
+        if re.search(r"\b(?:cycl|bounc)(?:e|es|ed|ing)\b", text):
             return [Act("toggle", concept=each.concept)] * 2
-        return [Act("toggle", concept=each.concept)] if _TOGGLE.search(text) else []
-
-    def _rest(self, text: str, found: list[Found], acts: list[Act]) -> list[Act]:
-        """Return readings asked for in the same breath as an action, for example "… and the status bar"."""
-        return []
+        return [Act("toggle", concept=each.concept)] if grammar("toggle_verb").search(text) else []
 
     def _pronoun(self, text: str, found: list[Found], context: Context) -> list[Act] | None:
         """Return what "turn it off" means; None if the text is no such thing."""
         if [each for each in found if each.concept not in ("phone", "mode_value")] or _head_looks(text):
             return None
-        states = [m["on"] is not None for m in _MARKER.finditer(text)]
-        if "phone" in context.focus[-1:] and not states and re.match(r"(?:power|turn|start|boot|switch)\b", strip_fillers(text)):
-            states = _power_states(text)
-        states = [state for i, state in enumerate(states) if i == 0 or states[i - 1] != state]
-        toggles = _TOGGLE.search(text) is not None
-        short = re.search(r"\b(?:it|them|that|this|these|those|both|setting|switch|feature|one|option|mode)\b|^\W*(?:\w+ )?(?:back |again )*(?:on|off)\b", text)
-        brief = len(re.findall(r"\w+", text)) <= 3 and not re.match(r"(?:stop|leave|cancel|end|quit|close|drop)\b", strip_fillers(text))
-        if not (states or toggles) or not (short or brief):
+        words = strip_fillers(text)
+        wanted = without_repeats(states(text))
+        if "phone" in context.focus[-1:] and not wanted and re.match(r"(?:power|turn|start|boot|switch)\b", words):
+            wanted = without_repeats(_power_states(text))
+        toggles = grammar("toggle_verb").search(text) is not None
+        short = grammar("switch_pronoun").search(text)
+        brief = len(text.split()) <= 3 and not re.match(r"(?:stop|leave|cancel|end|quit|close|drop)\b", words)
+        if not (wanted or toggles) or not (short or brief):
             return None
         several = re.search(r"\b(?:them|both|these|those)\b", text) is not None
         targets = [each for each in context.focus if each in SWITCHES]
-        if not targets and "phone" in context.focus and states:
-            return self._power(states)
+        if not targets and "phone" in context.focus and wanted:
+            return self._power(wanted)
         if not targets:
             self.missing.append("object")
             return []
         acts: list[Act] = []
         for target in targets if several else targets[-1:]:
-            acts += self._switch(text, Found(target, 0, 0, target), states)
+            acts += self._switch(text, Found(target, 0, 0, target), wanted)
         return acts
 
-    def _power(self, states: list[bool]) -> list[Act]:
-        return [Act("call", "reboot_device")] if states[:2] == [False, True] else [Act("power", state=states[0])]
+    def _power(self, wanted: list[bool]) -> list[Act]:
+        return [Act("call", "reboot_device")] if wanted[:2] == [False, True] else [Act("power", state=wanted[0])]
 
     def _only_navigates(self, text: str) -> bool:
         words = strip_fillers(text)
-        if re.match(r"(?:open|load|visit|launch|access|brows)", words) and any(each.concept == "internet" for each in find_concepts(text)):
+        if re.match(r"(?:open|load|visit|launch|access|brows)", words) and any(
+            each.concept == "internet" for each in find_concepts(text)
+        ):
             return False
-        return re.match(
-            r"(?:go(?:ing)?|open(?:ing)?|navigat(?:e|ing)|head|scroll|swipe|tap|press|click|select|choose|find|locate|enter|access|expand|drag|launch|wait|hold|pull (?:down|up)|keep|leave|stay)\b",
-            words,
-        ) is not None
+        return (
+            grammar("navigation").match(
+                words,
+            )
+            is not None
+        )
 
     # --- ensuring -----------------------------------------------------------------------------------
 
@@ -585,7 +512,7 @@ class Operations:
         return self.readings(text)
 
     def _mode_wanted(self, text: str) -> str | None:
-        text = re.sub(r"\b(?:is|are|be) (?:set|configured|switched) to\b", "to", text)
+        text = grammar("is_set_to").sub("to", text)
         return network_mode(text, [each for each in find_concepts(text) if each.concept == "mode_value"])
 
     def _ensured_switches(self, text: str, found: list[Found]) -> list[Act]:
@@ -596,8 +523,8 @@ class Operations:
         state: bool | None = None
         for number, each in enumerate(switches):
             following = switches[number + 1].start if number + 1 < len(switches) else len(text)
-            window = text[each.end : following] if _state_of(text[each.end : following]) is not None else text
-            state = _state_of(window) if _state_of(window) is not None else state
+            window = text[each.end : following] if state_of(text[each.end : following]) is not None else text
+            state = state_of(window) if state_of(window) is not None else state
             if state is None:
                 continue
             if each.concept == "vpn":
@@ -624,9 +551,21 @@ def _plain(reading: tuple[str, tuple[str, ...]]) -> tuple[str]:
     return (reading[0],)
 
 
+def _is_part_of_another(concept: str, concepts: list[str], text: str) -> bool:
+    """Whether a mention only says more about another, as MMS in "the APN settings for MMS"."""
+    if concept == "mms" and "permissions" in concepts:
+        return "send" not in text
+    if concept in ("mms", "data", "internet") and "apn" in concepts:
+        return re.search(r"\b(?:send|try|test)\b", text) is None
+    if concept == "app":
+        return bool({"permissions", "mms", "installed_apps"} & set(concepts))
+    within = {"data": "speed", "internet": "speed", "wifi": "speed", "mode_value": "network_mode"}
+    return within.get(concept) in concepts
+
+
 def _power_states(text: str) -> list[bool]:
     """Return whether a text turns the phone on or off, in order."""
-    words = re.finditer(r"\b(?:on|up)\b(?! your| the)|\b(?:off|down)\b|\b(?:turn|power|switch|start|boot)\w* (?:\w+ )?(?P<on>on|up)\b", text)
+    words = grammar("power_state").finditer(text)
     return [found["on"] is not None or found[0] in ("on", "up") for found in words]
 
 
@@ -638,7 +577,7 @@ def patterns_repeat(text: str) -> bool:
 def _head_looks(text: str) -> bool:
     """Whether the verb of a request is one of looking."""
     words = strip_fillers(text)
-    if re.match(r"(?:show|check the box|give|provide|let|pull|access|state|report)\b", words) and _MARKER.search(words):
+    if grammar("shows_switch").match(words) and states(words):
         return False
     head = lexicon().bases["check"].match(words)
     return head is not None and not re.match(r"(?:give|provide|take a moment|access)\b", words)
@@ -648,219 +587,5 @@ def _looks(text: str) -> bool:
     words = strip_fillers(text)
     known = lexicon().bases
     return any(known[family].match(words) for family in ("check", "run", "send")) or (
-        re.match(r"(?:open(?:ing)?|load(?:ing)?|brows(?:e|ing)|go(?:ing)? online|visit(?:ing)?|surf(?:ing)?|plac(?:e|ing)|mak(?:e|ing)|call|get me|us(?:e|ing)|access(?:ing)?)\b", words) is not None
+        grammar("looking_verb").match(words) is not None
     )
-
-
-def permission_names(text: str) -> tuple[str, ...]:
-    """Return the permissions that a text names, in the order in which it names them."""
-    hits = [(found.start(), name) for name, pattern in _PERMISSION_NAMES if (found := re.search(pattern, text))]
-    if not re.search(r"permission|access|grant|allow|\bapp\b|both", text) and not re.match(r"\W*(?:sms|storage)", text):
-        return ()
-    return tuple(name for _, name in sorted(hits))
-
-
-def app_name(text: str) -> str | None:
-    """Return the app that a text names."""
-    if re.search(r"\b(?:messaging|messages?|texting|text|sms|mms) app|\bmessaging\b(?! app)|\bmessages\b(?= (?:app|has|have|permission))|app_name\W+messaging", text):
-        return "messaging"
-    if re.search(r"\b(?:web |internet )?browser\b|\binternet app\b", text):
-        return "browser"
-    named = re.search(r"\b(camera|gallery|photos?|chrome|whatsapp|facebook|instagram|youtube|maps?|mail|email|spotify|twitter|tiktok|phone|dialer) app\b", text)
-    return named[1] if named else None
-
-
-def apn_settings(text: str) -> dict[str, Any]:
-    """Return the APN settings that a text spells out."""
-    settings: dict[str, Any] = {}
-    joint = r"(?: name| url| address| field| value| setting)?(?: should be| must be| is| to| as)?\W{0,4}"
-    if found := re.search(rf"\bapn(?: settings)?{joint}\b(internet|broken)\b", text):
-        settings["apn_name"] = found[1]
-    if found := re.search(r"(https?://[^\s,;\"')]+)", text):
-        settings["mmsc_url"] = found[1].rstrip(".")
-    if found := re.search(r"\bport\b\D{0,12}(\d{2,5})\b", text):
-        settings["mms_port"] = int(found[1])
-    if found := re.search(r"\bproxy\b(?: address| url)?(?: should be| is| to| as)?\W{0,4}(\d[\d.]+\d|[a-z][\w-]*\.[\w.-]*\w)", text):
-        settings["mms_proxy"] = found[1]
-    if found := re.search(r"\bmms apn(?: name)?(?: should be| is| to| as)?\W{0,4}(\w+)", text):
-        settings["mms_apn"] = found[1]
-    return settings
-
-
-def network_mode(text: str, values: list[Found]) -> str | None:
-    """Return the network mode a text asks for."""
-    wanted = [v for v in values if not re.search(r"\b(?:from|instead of|not|rather than|than|of|currently|is on|is set to)\s*(?:only )?$", text[: v.start])]
-    if len(wanted) > 1 and (target := [v for v in wanted if re.search(r"\b(?:to|on|onto|choose|select|use|prefer)\s*(?:the )?$", text[: v.start])]):
-        wanted = target if len(target) == 1 and not re.search(r"\b(?:or|and|/)\s*$", text[: target[0].start]) else wanted
-    names = {_mode_name(each.text, text[each.end :]) for each in wanted}
-    if len(names) == 1:
-        return next(iter(names))
-    if "4g_5g_preferred" in names:
-        return "4g_5g_preferred"
-    if names:
-        best = [each for each in ("4g_only", "3g_only", "2g_only") if each in names]
-        return "4g_5g_preferred" if re.search(r"\b(?:at least|or (?:higher|better|above)|higher|minimum)\b", text) else best[0]
-    if re.search(r"\b(?:fast\w*|highest|best|automatic\w*|auto|newe\w+|latest|optimal|higher|recommended|default|modern)\b", text):
-        return "4g_5g_preferred"
-    return None
-
-
-def _mode_name(value: str, after: str) -> str:
-    if "5g" in value or "auto" in value or ("preferred" in value and "4g" not in value):
-        return "4g_5g_preferred"
-    if re.match(r"\W*(?:or (?:higher|better|above)|\+|and (?:above|higher))", after):
-        return "4g_5g_preferred"
-    return {"2": "2g_only", "3": "3g_only"}.get(value[0], "4g_only")
-
-
-def _state_of(text: str) -> bool | None:
-    """Return whether a text says on or off, with negation."""
-    patterns = lexicon().patterns
-    off, on = patterns["state_off"].search(text), patterns["state_on"].search(text)
-    negated = patterns["negated_state"].search(text) is not None
-    if off and not (on and on.start() < off.start() and not negated):
-        plain = re.search(r"\b(?:off|disabled|inactive|deactivated|disconnected|missing|absent)\b", text)
-        return negated if plain and negated and re.search(r"(?:not|n't|no longer) (?:\w+ )?(?:off|disabled|inactive|disconnected)", text) else False
-    if on:
-        return not negated
-    return None
-
-
-_SIM_STATES = (("missing", r"\b(?:missing|not detected|isn't detected|undetected|none|no sim|absent|not inserted|not (?:properly |correctly )?(?:seated|inserted|found|recognized|recognised)|isn't (?:inserted|found|there)|not there|unseated|loose|n't detected|not present)\b"),
-               ("locked", r"\b(?:locked|pin|puk)\b"), ("active", r"\b(?:active|working|fine|ok|okay|good|detected|present|inserted|ready|unlocked|properly)\b"))  # fmt: skip
-
-
-def find_condition(text: str, marker: str, context: Context, found: list[Found] | None = None) -> Condition:
-    """Return the condition that a clause states; its fact is `?` if it was not understood."""
-    condition = _condition(text.strip(" ,.?!"), context, find_concepts(text) if found is None else found)
-    return replace(condition, negated=not condition.negated) if marker.startswith("unless") else condition
-
-
-def _condition(text: str, context: Context, found: list[Found]) -> Condition:
-    last = context.condition
-    if last and re.match(r"(?:so|yes|it's|it is|it does|they are|they're|it has|that's (?:the case|true|so|right)|that is (?:the case|so)|true|you do|you are|you have|there's|you can|this is the case)$", text):
-        return last
-    if last and re.match(r"(?:not|no|it isn't|it's not|it doesn't|it hasn't|they aren't|false|you don't|you can't|you aren't|you're not|that's not(?: the case)?|there isn't|none|it can't|you haven't)$", text):
-        return replace(last, negated=not last.negated)
-    if re.search(r"\bexcellent\b", text) and (condition := _speed_condition(text)):
-        return condition
-    if re.search(r"\b(?:abroad|overseas|travel|traveling|outside)\b", text) and "you" in text:
-        return Condition("abroad", negated=re.search(r"\bnot\b|n't\b", text) is not None)
-    for each in found:
-        if condition := _condition_on(each, text):
-            return condition
-    if found and found[0].concept not in ("phone", "agent_data", "line_roaming", "internet", "app"):
-        return Condition("?")
-    return _condition_without_object(text, context)
-
-
-def _condition_without_object(text: str, context: Context) -> Condition:
-    focus = [each for each in reversed(context.focus) if each in (*SWITCHES, "sim", "network_mode", "apn", "permissions")]
-    pronoun = re.match(r"(?:it|it's|that|that's|this|they|they're|the \w+|you see (?:it|that)|you (?:find|notice|see|have) (?:it|that|one)|one|one's|there's one|there's|any)\b|(?:on|off|enabled|disabled|missing|locked|active|connected|already)\b", text)
-    for each in focus if pronoun else ():
-        if condition := _condition_on(Found(each, 0, 0, each), text):
-            return condition
-    works = re.search(r"\b(?:work\w*|help\w*|fix\w*|resolv\w*|solv\w*|success\w*|do(?:es)? the trick|improv\w*|restor\w*|fine|good|better)\b", text)
-    fails = re.search(r"\b(?:fail\w*|persist\w*|continu\w*|remain\w*|nothing|same|no luck|unsuccessful|still (?:have|see|experience|happen|there|having|seeing)|issue|problem|error)\b", text)
-    negated = re.search(r"\bnot\b|n't\b|\bno\b", text) is not None
-    if works:
-        return Condition("goal", negated=negated)
-    return Condition("goal", negated=not negated) if fails else Condition("?")
-
-
-def _condition_on(each: Found, text: str) -> Condition | None:
-    concept = each.concept
-    if concept in SWITCHES and (concept != "data" or not re.search(r"\bwork", text)):
-        state = _state_of(text)
-        if state is None and concept in ("vpn", "airplane", "saver", "wifi_calling") and re.search(r"\b(?:see|using|use|in|have|there's|is there|shows?|running|a vpn|any)\b", text):
-            state = re.search(r"\bnot\b|n't\b|\bno\b", text) is None
-        return None if state is None else Condition(concept, (state,))
-    reader = _CONDITIONS.get(concept)
-    return reader(text) if reader else None
-
-
-def _sim_condition(text: str) -> Condition | None:
-    state = next((name for name, pattern in _SIM_STATES if re.search(pattern, text)), None)
-    if state == "active" and re.search(r"\bnot\b|n't\b|\bno\b", text):
-        return Condition("sim", ("active",), negated=True)
-    negated = state != "active" and re.search(r"\b(?:isn't|not|wasn't) (?:missing|locked)\b", text) is not None
-    return Condition("sim", (state,), negated=negated) if state else None
-
-
-def _signal_condition(text: str) -> Condition | None:
-    none = re.search(r"\b(?:no|not|without|still no|zero|lost)\b|n't\b", text) is not None
-    if re.search(r"airplane", text):
-        return Condition("airplane", (not none,))
-    return Condition("signal", ("none",), negated=not none)
-
-
-def _speed_condition(text: str) -> Condition | None:
-    negated = re.search(r"\b(?:not|isn't|below|less|under|anything other|other than|lower|slower|worse)\b|n't\b", text) is not None
-    if "excellent" in text or re.search(r"\bfast\b|\bfine\b", text):
-        return Condition("speed", ("excellent",), negated=negated)
-    if re.search(r"\b(?:no connection|fails?|failed|n't work|no internet|nothing)\b", text):
-        return Condition("speed", ("no connection",))
-    if re.search(r"\b(?:slow|poor|bad|low|fair|good|improv|same|still)\b", text):
-        good = re.search(r"\b(?:improv\w*|good)\b", text) is not None and not negated
-        return Condition("speed", ("excellent",), negated=not good)
-    return Condition("speed", ("excellent",), negated=True) if negated else None
-
-
-def _mms_condition(text: str) -> Condition | None:
-    fails = re.search(r"\bnot\b|n't\b|\b(?:fail\w*|unable|still no|cannot|problem|issue)\b", text) is not None
-    return Condition("mms", (not fails,))
-
-
-def _mode_condition(text: str) -> Condition | None:
-    negated = re.search(r"\b(?:not|isn't|anything other|other than)\b|n't\b|doesn't include", text) is not None
-    values = tuple(dict.fromkeys(_mode_name(e.text, text[e.end :]) for e in find_concepts(text) if e.concept == "mode_value"))
-    if values:
-        return Condition("mode", values, negated=negated)
-    if re.search(r"\b(?:old\w*|slow\w*|low\w*)\b", text):
-        return Condition("mode", ("2g_only", "3g_only"))
-    return None
-
-
-def _technology_condition(text: str) -> Condition | None:
-    if re.search(r"\bprefer|\bset\b|\bmode\b|\binclud", text):
-        return _mode_condition(text)
-    values = tuple(dict.fromkeys(v.upper().replace("LTE", "4G") for v in re.findall(r"\b(?:[2-5]g|lte)\b", text)))
-    return Condition("technology", values, negated=re.search(r"\bnot\b|n't\b", text) is not None) if values else None
-
-
-def _apn_condition(text: str) -> Condition | None:
-    bad = re.search(r"\b(?:not|missing|blank|empty|no|none|broken|wrong|incorrect|unset|absent|n't|lacks?|without|differ\w*)\b|n't\b", text) is not None
-    if "mmsc" in text or re.search(r"\b(?:missing|blank|empty|not set|unset)\b", text):
-        return Condition("mmsc", (not bad,))
-    if re.search(r"\binternet\b", text):
-        return Condition("apn", ("internet",), negated=bad)
-    return Condition("apn", ("internet",), negated=True) if bad else None
-
-
-def _permission_condition(text: str) -> Condition | None:
-    app = app_name(text) or "messaging"
-    names = permission_names(f"{text} permission") or ("sms", "storage")
-    lacking = re.search(r"\bnot\b|n't\b|\b(?:missing|lacks?|lacking|without|denied|off|disabled|no|absent)\b", text) is not None
-    return Condition(f"permissions/{app}", names, negated=lacking)
-
-
-def _payment_condition(text: str) -> Condition | None:
-    return Condition("payment", (re.search(r"\bnot\b|n't\b|\bno\b", text) is None,))
-
-
-_CONDITIONS: dict[str, Any] = {
-    "sim": _sim_condition,
-    "status_bar": _signal_condition,
-    "network_status": lambda text: _technology_condition(text) or _signal_condition(text),
-    "speed": _speed_condition,
-    "internet": lambda text: Condition("speed", ("no connection",), negated=re.search(r"\bnot\b|n't\b|\bno\b", text) is None),
-    "data": lambda text: Condition("speed", ("no connection",), negated=re.search(r"\bnot\b|n't\b|\bno\b", text) is None),
-    "mms": _mms_condition,
-    "network_mode": _mode_condition,
-    "mode_value": _technology_condition,
-    "apn": _apn_condition,
-    "permissions": _permission_condition,
-    "payment": _payment_condition,
-}
-
-assert FACT_TOOLS.keys() >= {"airplane", "signal"}

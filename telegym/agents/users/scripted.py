@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from telegym.agents.users.acts import Act, Condition, Context
 from telegym.agents.users.meaning import Understanding, understand
-from telegym.agents.users.operations import GOAL_TOOLS, Act, Condition, Context
+from telegym.agents.users.operations import GOAL_TOOLS
 from telegym.agents.users.readings import FACT_TOOLS, SWITCH_TOOLS, VOLATILE, WRITE_TOOLS, read_facts
 from telegym.agents.users.speech import Report, Speech
 from telegym.core.messages import Message, ToolCall
@@ -62,8 +63,9 @@ class _Memory:
     def copy(self) -> _Memory:
         """Return an independent copy."""
         new = copy.copy(self)
-        for name in ("facts", "done", "asked_in_vain", "plan", "answers", "notes", "questions", "reports", "looked", "verdicts"):
-            setattr(new, name, copy.copy(getattr(self, name)))
+        for name, value in vars(self).items():
+            if isinstance(value, dict | list):
+                setattr(new, name, value.copy())
         return new
 
 
@@ -107,7 +109,7 @@ class ScriptedUser(User):
             return self._say(f"{self._speech.pick('transfer', memory.turn)} {TRANSFER}")
         opening = not memory.opened
         memory.opened = True
-        if opening and not (heard.acts or heard.past or heard.suggestions or heard.claim and heard.affirm):
+        if opening and not (heard.acts or heard.past or heard.suggestions or (heard.claim and heard.affirm)):
             memory.answers.append(self._speech.opening(memory.turn))
             heard.topics = [topic for topic in heard.topics if topic != "reason"]
             heard.consents, heard.unclear_question, heard.claim, heard.unsupported = [], False, False, []
@@ -253,7 +255,9 @@ class ScriptedUser(User):
             self._memory.settled = (*self._memory.settled, condition.key)
         if act.presupposed and act.do != "set" and self._has_done(act):
             return None
-        handler = {"read": self._read, "goal": self._read, "repeat": self._read, "set": self._set}.get(act.do, self._change)
+        handler = {"read": self._read, "goal": self._read, "repeat": self._read, "set": self._set}.get(
+            act.do, self._change
+        )
         return handler(act)
 
     def _note_skip(self, condition: Condition) -> None:
@@ -264,7 +268,9 @@ class ScriptedUser(User):
             memory.settled = (*memory.settled, condition.key)
 
     def _read(self, act: Act) -> Message | None:
-        tool = {"goal": self._goal_tool, "repeat": self._memory.context.last_read or self._goal_tool}.get(act.do, act.tool)
+        tool = {"goal": self._goal_tool, "repeat": self._memory.context.last_read or self._goal_tool}.get(
+            act.do, act.tool
+        )
         if act.do == "repeat" and act.tool == "seen" and (self._memory.looked or self._memory.reports):
             return None
         if act.do == "repeat" and tool == "check_app_permissions":
@@ -404,7 +410,11 @@ class ScriptedUser(User):
             return self._say(f"{speech.pick('out_of_scope', memory.turn)} {OUT_OF_SCOPE}")
         if goal and memory.reports:
             return self._say(" ".join((*parts, speech.resolved(memory.turn), STOP)))
-        if self.scenario.persona == "Hard" and not memory.worried and any(r.tool == "reboot_device" for r in memory.reports):
+        if (
+            self.scenario.persona == "Hard"
+            and not memory.worried
+            and any(r.tool == "reboot_device" for r in memory.reports)
+        ):
             memory.worried = True
             parts.append(speech.pick("photos", memory.turn))
         if goal is False and memory.writes and memory.reports:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from telegym.agents.users.acts import Act, Condition
 from telegym.agents.users.lexicon import load_texts
-from telegym.agents.users.operations import Act, Condition
 from telegym.agents.users.readings import SWITCH_TOOLS, WRITE_TOOLS
 from telegym.envs.tau2_telecom.scenario import UserScenario
 
@@ -94,7 +94,9 @@ class Speech:
         if topic == "which_app":
             return self.pick("which_app", turn) if scenario.family == "mms_issue" else None
         if topic == "wifi_access":
-            return None if scenario.has_wifi is None else self.pick("has_wifi" if scenario.has_wifi else "no_wifi", turn)
+            return (
+                None if scenario.has_wifi is None else self.pick("has_wifi" if scenario.has_wifi else "no_wifi", turn)
+            )
         return self.pick(topic, turn) if getattr(scenario, topic) else None
 
     def consent(self, topic: str, amount: float | None, turn: int) -> str:
@@ -149,7 +151,9 @@ class Speech:
     def already(self, act: Act, turn: int) -> str:
         """Return that a switch is in the desired state."""
         thing: str = self._data["things"][act.concept]
-        state = ("connected" if act.state else "disconnected") if act.concept == "vpn" else ("on" if act.state else "off")
+        state = (
+            ("connected" if act.state else "disconnected") if act.concept == "vpn" else ("on" if act.state else "off")
+        )
         return self.pick("already", turn, thing=thing, Thing=thing[0].upper() + thing[1:], state=state)
 
     def skipped(self, condition: Condition, facts: dict[str, Any], turn: int) -> str:

@@ -39,7 +39,8 @@ _ABROAD = re.compile(
     re.I,
 )
 _NOT_ABROAD = re.compile(
-    r"\b(not|n't|never|neither)\b[^.]{0,25}\b(abroad|overseas|travel|outside|foreign)|\bat home\b|\bhome network\b", re.I
+    r"\b(not|n't|never|neither)\b[^.]{0,25}\b(abroad|overseas|travel|outside|foreign)|\bat home\b|\bhome network\b",
+    re.I,
 )
 _MMS = re.compile(r"\bmms\b|\b(?:picture|photo|multimedia|group) (?:message|messaging|text)", re.I)
 _PURCHASE = re.compile(r"[^,;]*\b(?:refuel\w*|top[- ]?ups?|top\w* up|add\w*|buy\w*|purchas\w*)\b[^;]*", re.I)
