@@ -62,7 +62,9 @@ class Understanding:
     unclear_question: bool = False
     """Whether a question was not understood."""
     claim: bool = False
-    """Whether the agent says that the problem is solved, or says goodbye."""
+    """Whether the agent says that the problem is solved."""
+    farewell: bool = False
+    """Whether the agent says goodbye, or asks whether there is anything else."""
     transfer: bool = False
     """Whether the agent announces a transfer to a human."""
     affirm: bool = False
@@ -75,11 +77,6 @@ class Understanding:
     """Whether it says that nothing will be lost."""
     context: Context = field(default_factory=Context)
     """What the next message may refer to."""
-
-    @property
-    def asks_something(self) -> bool:
-        """Whether there is anything to do or to answer."""
-        return bool(self.acts or self.topics or self.unknown or self.consents or self.past or self.missing)
 
 
 def understand(text: str, context: Context) -> Understanding:
@@ -132,8 +129,8 @@ class _Reader:
             result.deny = True
         elif number < 2 and (patterns["affirm"].search(bare) or patterns["insist"].search(bare)):
             result.affirm = True
-        if patterns["farewell"].search(bare) or (not sentence.question and self._is_claim(bare)):
-            result.claim = True
+        result.farewell |= patterns["farewell"].search(bare) is not None
+        result.claim |= not sentence.question and self._is_claim(bare)
 
     def _guarded(self, sentence: Sentence) -> bool:
         return sentence.question or self._patterns["transfer_guard"].search(sentence.text) is not None
@@ -378,7 +375,12 @@ class _Reader:
             return
         acts = self._operations.readings(rest, clause.text)
         self._add(acts)
-        if not acts and sentence.question and not _is_rhetorical(rest) and not self._result.claim:
+        if (
+            not acts
+            and sentence.question
+            and not _is_rhetorical(rest)
+            and not (self._result.claim or self._result.farewell)
+        ):
             unknown = [name for name, pattern in self._lexicon.unknown_topics.items() if pattern.search(rest)]
             self._result.unknown += unknown
             self._result.unclear_question |= not unknown and len(sentence.clauses) == 1

@@ -109,11 +109,8 @@ class ScriptedUser(User):
             return self._say(f"{self._speech.pick('transfer', memory.turn)} {TRANSFER}")
         opening = not memory.opened
         memory.opened = True
-        if opening and not (heard.acts or heard.past or heard.suggestions or (heard.claim and heard.affirm)):
-            memory.answers.append(self._speech.opening(memory.turn))
-            heard.topics = [topic for topic in heard.topics if topic != "reason"]
-            heard.consents, heard.unclear_question, heard.claim, heard.unsupported = [], False, False, []
-            heard.missing = []
+        if opening and not (heard.acts or heard.past or heard.suggestions):
+            self._introduce(heard)
         self._answer(heard)
         memory.plan = self._intentions(heard)
         self._ask_back(heard)
@@ -123,6 +120,14 @@ class ScriptedUser(User):
             key = "ask_rephrase" if heard.unclear_question else "ask_next"
             memory.questions.append(self._speech.pick(key, memory.turn))
         return self._go_on()
+
+    def _introduce(self, heard: Understanding) -> None:
+        """Say why the user calls, in place of an answer to a greeting."""
+        heard.farewell = False
+        if not heard.claim:
+            self._memory.answers.append(self._speech.opening(self._memory.turn))
+        heard.topics = [topic for topic in heard.topics if topic != "reason"]
+        heard.consents, heard.unsupported, heard.missing, heard.unclear_question = [], [], [], False
 
     def _new_turn(self) -> None:
         memory = self._memory
@@ -144,7 +149,7 @@ class ScriptedUser(User):
             memory.answers.append(self._speech.pick("declined", memory.turn))
         if memory.pending:
             memory.pending, memory.pending_unasked = (), False
-        if heard.claim and not any(act.do == "goal" or act.tool == self._goal_tool for act in acts):
+        if (heard.claim or heard.farewell) and not any(act.do == "goal" or act.tool == self._goal_tool for act in acts):
             acts.append(Act("goal"))
         return self._ask_about_jargon(acts, heard)
 

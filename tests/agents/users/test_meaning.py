@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from telegym.agents.users.meaning import understand
 from telegym.agents.users.acts import Act, Context
+from telegym.agents.users.meaning import understand
 
 CORPUS: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "corpus.yaml").read_text(encoding="utf-8"))
 CASES = [(said, group["do"]) for group in CORPUS for said in group["say"]]
