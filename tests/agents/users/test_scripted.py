@@ -22,6 +22,10 @@ from tests.agents.users.phones import BROKEN, Person, scenario
 
 CORPUS = yaml.safe_load((Path(__file__).parent / "corpus.yaml").read_text(encoding="utf-8"))
 HARMLESS = [said for group in CORPUS if not group["do"] for said in group["say"]]
+FRAGMENTS = (
+    *("I will", "the carrier", "your line", "airplane mode", "data roaming", "reboot", "the VPN", "was", "is", "and"),
+    *("restarted", "a payment", "can be", "later", "the SIM card", "we", "not", "when", "resets", "the network"),
+)
 HELLO = "Hello! How can I help you today?"
 
 
@@ -132,32 +136,7 @@ def test_changes_nothing_without_a_request(said: str, persona: str) -> None:
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(
-        st.sampled_from(
-            [
-                "I will",
-                "the carrier",
-                "your line",
-                "airplane mode",
-                "data roaming",
-                "reboot",
-                "the VPN",
-                "was",
-                "is",
-                "and",
-            ]
-            + [
-                "restarted",
-                "a payment",
-                "can be",
-                "later",
-                "the SIM card",
-                "we",
-                "not",
-                "when",
-                "resets",
-                "the network",
-            ]
-        ),
+        st.sampled_from(FRAGMENTS),
         min_size=1,
         max_size=12,
     ).map(lambda words: "I see that " + " ".join(words) + ".")
@@ -377,7 +356,7 @@ def test_seeds_vary_the_words_only() -> None:
 SCRIPT = """
 from tests.agents.users.phones import Person
 person = Person(family="mobile_data_issue", persona="Easy")
-for said in ("Hello", "Check the status bar", "Turn off airplane mode, data saver and the VPN", "Have you tried a reboot?"):
+for said in ("Hello", "Check the status bar", "Turn off airplane mode, data saver and the VPN", "Did you reboot?"):
     print(person.hear(said))
 """
 
