@@ -21,8 +21,9 @@ _SHOWN = 10
 def tau2(
     data: Annotated[Path, typer.Option("--data", help="A tau2-bench data folder.")],
     traces: Annotated[
-        list[Path], typer.Option("--traces", help="Recorded traces: JSON Lines, plain or .gz; may be repeated.")
+        list[Path], typer.Option("--traces", help="Recorded traces: JSON Lines, plain or .gz; more may follow.")
     ],
+    more: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...", help="More recorded traces.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Replay recorded traces; compare errors, states and results after every call, and the assertions at the end.
@@ -31,7 +32,7 @@ def tau2(
     """
     from telegym.envs.tau2_telecom.verify import verify_traces
 
-    report = verify_traces(data, traces)
+    report = verify_traces(data, [*traces, *(more or ())])
     if as_json:
         print_json(report.to_dict())
     else:

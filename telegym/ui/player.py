@@ -1,7 +1,8 @@
 """Player: a person plays an episode in a plain terminal.
 
 Lines are read one by one, from a keyboard or a script. A line is a command that begins with `/`, a tool call
-(`name key=value …`, `name(key=value)` or JSON), or text for the user where there is one.
+(`name key=value …`, `name(key=value)` or JSON), or text for the user where there is one; where there is none, commands
+need no `/`.
 """
 
 from __future__ import annotations
@@ -91,6 +92,10 @@ class Player:
         message = self._short_call(line) or parse_assistant_text(line, len(self.episode.calls))
         if message.tool_calls or not self.episode.environment.text_ends_episode:
             self._step(message)
+            return
+        word, _, rest = line.partition(" ")
+        if f"/{word}" in self._commands:
+            self._commands[f"/{word}"][0](rest.strip())
             return
         names = self.episode.toolkit.names
         hint = did_you_mean(line.split("(")[0].split()[0], names)

@@ -170,6 +170,12 @@ def test_verify_tau2_says_what_was_compared(telegym: Telegym, tau2_data: Path, t
     assert "0 mismatches" in result.out
 
 
+def test_verify_tau2_takes_several_files(telegym: Telegym, tau2_data: Path, tau2_traces: Path) -> None:
+    path = tau2_traces / "vectors.jsonl"
+    twice = telegym("verify", "tau2", "--data", tau2_data, "--traces", path, path, "--json")
+    assert twice.code == 0 and json.loads(twice.out)["traces"] == 162
+
+
 def test_verify_tau2_of_a_changed_trace_is_exit_code_1(
     telegym: Telegym, tau2_data: Path, tau2_traces: Path, tmp_path: Path
 ) -> None:

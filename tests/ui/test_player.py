@@ -65,6 +65,11 @@ def test_hint_do_undo(telegym: Telegym) -> None:
     assert "as it stands, 1 turns" in out
 
 
+def test_where_nobody_listens_commands_need_no_slash(telegym: Telegym) -> None:
+    slashed = play(telegym, "/do", "/undo", "/hint", "/quit")
+    assert play(telegym, "do", "undo", "hint", "quit") == slashed.replace("> /", "> ")
+
+
 def test_after_the_end_only_looking_and_undo(telegym: Telegym) -> None:
     out = play(telegym, "done", "read_counter counter_id=C001", "/say hello", "", "never read")
     assert "The episode has ended. /undo takes the last turn back" in out
