@@ -405,7 +405,10 @@ class _Reader:
         self._result.suggestions += self._operations.actions(rest)
 
     def _suggestion(self, sentence: Sentence, clause: Clause, rest: str) -> None:
-        self._result.suggestions += [act for act in self._operations.actions(rest, fragment=True) if act.writes]
+        acts = [act for act in self._operations.actions(rest, fragment=True) if act.writes]
+        self._result.suggestions += acts
+        if acts:
+            self._operations.remember(self._operations.condition(rest, "if"))
 
     def _past(self, sentence: Sentence, clause: Clause, rest: str) -> None:
         acts = self._operations.actions(rest)

@@ -201,7 +201,9 @@ class Operations:
         return False
 
     def _read(self, each: Found, text: str) -> Act | None:
-        if each.concept == "permissions" or (each.concept == "app" and (permission_names(text) or " access" in text)):
+        if each.concept == "permissions" or (
+            each.concept == "app" and (permission_names(text) or re.search(r" access|\ballowed\b", text))
+        ):
             return self._read_app("check_app_permissions", text)
         if each.concept == "app":
             return (
@@ -293,7 +295,10 @@ class Operations:
             return pronoun
         if patterns_repeat(text) and not found:
             return [Act("repeat")]
-        return self.readings(text) if _looks(text) else []
+        if _looks(text):
+            return self.readings(text)
+        self._mention(text, found)
+        return []
 
     def _impossible(self, text: str) -> list[Act] | None:
         return None if self._is_impossible(text) else []
