@@ -18,6 +18,7 @@ from telegym.agents.users.operations import Operations
 
 __all__ = ["Consent", "Understanding", "understand"]
 
+_LONGEST = 8000
 _CONTRACT = ("refuel", "plan", "pay", "transfer", "suspend")
 _HARD_TOPICS = ("name", "phone_number", "date_of_birth", "customer_id")
 _AMOUNT_WORDS = {"one": 1.0, "two": 2.0, "three": 3.0, "four": 4.0, "five": 5.0, "ten": 10.0, "half a": 0.5, "a": 1.0}
@@ -28,7 +29,7 @@ class Consent:
     """A question for the customer's agreement."""
 
     topic: str
-    """`refuel`, `plan`, `pay`, `transfer`, `suspend`, `carrier` or `unclear`."""
+    """`refuel`, `plan`, `pay`, `transfer`, `suspend`, `carrier`, `unclear` (whatever was proposed) or `unknown`."""
     amount: float | None = None
     """Gigabytes offered, or None if none, or more than one, were named."""
 
@@ -80,8 +81,8 @@ class Understanding:
 
 
 def understand(text: str, context: Context) -> Understanding:
-    """Return what a message asks, given what was talked about before."""
-    return _Reader(text, context).read()
+    """Return what a message asks, given what was talked about before; nobody listens to more than a few pages."""
+    return _Reader(text[:_LONGEST], context).read()
 
 
 class _Reader:
@@ -395,7 +396,8 @@ class _Reader:
             self._result.suggestions += [act for act in acts if act.writes]
             self._add([act for act in acts if not act.writes])
             return
-        found = self._contract_topics(clause.text, strict=False) or ["unclear"]
+        plain = not rest or grammar("harmless_consent").match(rest) or re.search(r"\b(?:this|that|it|these)\b", rest)
+        found = self._contract_topics(clause.text, strict=False) or ["unclear" if plain else "unknown"]
         self._result.consents += [Consent(topic, self._offer(sentence.text)) for topic in found]
 
     def _maybe(self, sentence: Sentence, clause: Clause, rest: str) -> None:

@@ -108,7 +108,8 @@ class Speech:
             return self.pick("plan_yes" if scenario.accepts_plan_change else "plan_no", turn)
         if topic == "pay":
             return self.pick("pay_yes" if scenario.pays_bills else "pay_no", turn)
-        return self.pick({"transfer": "transfer_yes", "suspend": "suspend_no"}.get(topic, "consent_yes"), turn)
+        answers = {"transfer": "transfer_yes", "suspend": "suspend_no", "unknown": "offer_no"}
+        return self.pick(answers.get(topic, "consent_yes"), turn)
 
     def _refuel(self, amount: float | None, turn: int) -> str:
         agreed = self._scenario.refuel_gb

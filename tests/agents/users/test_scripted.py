@@ -298,6 +298,23 @@ def test_agrees_to_what_the_scenario_allows(said: str, agreed: float | None, exp
     assert expected in turn.text
 
 
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("Would you like to buy a new phone?", False),
+        ("Do you agree to a new two-year contract?", False),
+        ("May I suspend your line?", False),
+        ("Would you like me to proceed?", True),
+        ("May I enable roaming on your line?", True),
+        ("Is it okay if I look into your account?", True),
+    ],
+)
+def test_agrees_to_help_and_not_to_offers(said: str, expected: bool) -> None:
+    person = Person()
+    person.hear(HELLO)
+    assert person.hear(said).text.startswith("Yes") is expected
+
+
 def test_an_agreement_is_about_what_was_proposed_before() -> None:
     person = Person(family="mms_issue")
     person.hear("I can add 5 GB of data to your line for $10.")
