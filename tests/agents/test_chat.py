@@ -348,7 +348,7 @@ def test_after_an_interrupt_nothing_more_is_asked_and_nobody_waits() -> None:
 
     requests = [ChatRequest((Message(role="user", content=said),)) for said in ("stop", "a", *"bcdef")]
     with serve(error(500)) as server:
-        settings = ChatSettings(model="m", base_url=server.url, parallel=2, retries=50, backoff=30)
+        settings = ChatSettings(model="m", base_url=server.url, parallel=2, retries=1, backoff=20)
         with pytest.raises(KeyboardInterrupt):
             Interrupted(settings).complete_all(requests)
         for thread in threading.enumerate():
