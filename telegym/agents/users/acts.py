@@ -65,6 +65,8 @@ class Context:
     """What the call is about."""
     focus: tuple[str, ...] = ()
     """What was mentioned last."""
+    subject: str | None = None
+    """The switch that the last clause with a switch was about."""
     app: str | None = None
     """The app mentioned last."""
     permissions: tuple[str, ...] = ()

@@ -197,6 +197,9 @@ class _Reader:
             and (later.link != "and" or index == 0 or self._asks(later))
             for later in clauses[index + 1 :]
         )
+        before = clauses[index - 1] if index else None
+        if before is not None and not clause.link and before.kind == "main" and self._asks(before):
+            follows = False  # "turn it off if it is on, and …": only what goes before depends on it
         if follows or index == 0:
             self._conditions = (condition,)
         elif self._result.acts and condition.fact == "?":
@@ -279,8 +282,11 @@ class _Reader:
             mood = "check"
         if mood == "negative" and sentence.question and re.match(r"\W*you haven't", framing):
             mood = "past"
+        relative = mood == "question" and rest.startswith("which") and clause.link == "," and not sentence.question
+        if relative and self._mood not in ("check", "request"):
+            mood = "statement"
         mood = self._inherited(mood, framing, clause)
-        self._mood, self._mood_text = mood, framing or clause.text[:40]
+        self._mood, self._mood_text = mood or "statement", framing or clause.text[:40]
         if grammar("go_ahead_with").search(framing):
             rest = f"proceed with {rest}"
         self._operations.has_acts = bool(self._result.acts)
@@ -309,11 +315,15 @@ class _Reader:
         elif self._mood in ("maybe", "past", "consent", "suggestion"):
             shares = clause.link in ("and", "or", ",", "then")
         elif self._mood == "question":
-            shares = clause.link in ("or",)
+            shares = clause.link == "or"
+            if clause.link == "and" and self._writes(clause):
+                return "maybe"
         elif self._mood == "statement":
             first = grammar("first_person").match(self._mood_text.strip()) is not None
             takes_base = grammar("takes_base_verb").search(self._mood_text) is not None
             shares = takes_base and (clause.link in ("and", "or", ",") or (first and clause.link == "then"))
+            if not shares and clause.link in ("and", "or") and self._writes(clause):
+                return "maybe"  # "the line is fine and reboot": too odd to act upon
         else:
             shares = False
         return self._mood if shares else mood

@@ -81,7 +81,8 @@ class Operations:
         self._together = ()
 
     def note(self, text: str) -> None:
-        """Take notice of what a clause mentions, without any request."""
+        """Take notice of what a clause mentions, without any request; what something is good for is not its subject."""
+        text = re.sub(r"\bfor (?:\w+ ){1,4}to (?:work|function|connect)\b.*", "", text)
         self._mention(text, find_concepts(text))
 
     def condition(self, text: str, marker: str) -> Condition:
@@ -111,6 +112,7 @@ class Operations:
         self.context = replace(
             self.context,
             focus=focus or self.context.focus,
+            subject=next((each.concept for each in found if each.concept in SWITCHES), self.context.subject),
             permissions=permissions or self.context.permissions,
             app=app or self.context.app,
         )
@@ -347,7 +349,8 @@ class Operations:
 
     def _apn(self, text: str, found: list[Found]) -> list[tuple[int, Act]]:
         apn = next((each for each in found if each.concept == "apn"), None)
-        focused = apn is None and self.context.focus[-1:] == ("apn",) and not [f for f in found if f.concept != "phone"]
+        latest = [each for each in self.context.focus if each not in ("phone", "network_status")][-1:]
+        focused = apn is None and latest == ["apn"] and not [each for each in found if each.concept != "phone"]
         if apn is None and not focused:
             return []
         hit = grammar("defaults").search(text)
@@ -475,7 +478,8 @@ class Operations:
             self.missing.append("object")
             return []
         acts: list[Act] = []
-        for target in targets if several else targets[-1:]:
+        single = [context.subject] if context.subject in targets else targets[-1:]
+        for target in targets if several else single:
             acts += self._switch(text, Found(target, 0, 0, target), wanted)
         return acts
 
