@@ -82,7 +82,7 @@ class Operations:
 
     def note(self, text: str) -> None:
         """Take notice of what a clause mentions, without any request; what something is good for is not its subject."""
-        text = re.sub(r"\bfor (?:\w+ ){1,4}to (?:work|function|connect)\b.*", "", text)
+        text = _without_purpose(text)
         self._mention(text, find_concepts(text))
 
     def condition(self, text: str, marker: str) -> Condition:
@@ -280,6 +280,7 @@ class Operations:
 
     def actions(self, text: str, fragment: bool = False) -> list[Act]:
         """Return what a request asks to do."""
+        text = _without_purpose(text)
         found = find_concepts(text)
         context = self.context
         acts = self._impossible(text) or self._special(text, found) or self._switches(text, found, fragment)
@@ -558,6 +559,11 @@ class Operations:
 
 def _plain(reading: tuple[str, tuple[str, ...]]) -> tuple[str]:
     return (reading[0],)
+
+
+def _without_purpose(text: str) -> str:
+    """Return a text without "for mobile data to work": that is what something is good for, not what it is."""
+    return re.sub(r"\bfor (?:\w+ ){1,4}to (?:work|function|connect)\b.*", "", text)
 
 
 def _is_part_of_another(concept: str, concepts: list[str], text: str) -> bool:
