@@ -15,6 +15,7 @@ _CHARACTERS = str.maketrans(
      "\u2011": "-", "\u2010": "-", "–": ",", "—": ",", "…": ".", "→": ">", "•": "\n- ", "·": "\n- ", "：": ":"}
 )  # fmt: skip
 _MARKUP = (
+    (re.compile(r"<think>.*?(?:</think>|\Z)", re.S), " "),
     (re.compile(r"```\w*"), " "),
     (re.compile(r"<br ?/?>|</?(?:p|li|ul|ol|div)>", re.I), "\n"),
     (re.compile(r"</?\w+[^<>\n]{0,40}>"), ""),

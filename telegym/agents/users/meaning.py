@@ -130,6 +130,8 @@ class _Reader:
             result.deny = True
         elif number < 2 and (patterns["affirm"].search(bare) or patterns["insist"].search(bare)):
             result.affirm = True
+        if grammar("asks_to_confirm").search(bare) and re.search(r"\$ ?\d|\d ?gb\b", self._text):
+            result.consents.append(Consent("unclear", self._offer(self._text)))
         result.farewell |= patterns["farewell"].search(bare) is not None
         result.claim |= not sentence.question and self._is_claim(bare)
 
@@ -400,6 +402,9 @@ class _Reader:
         topics = [t for t in _HARD_TOPICS if self._lexicon.person[t].search(rest)]
         if topics and grammar("may_i_have").match(rest):
             self._result.topics += topics
+            return
+        if re.match(r"with\b", rest) and self._patterns["goal_talk"].search(clause.text):
+            self._add([Act("goal")])
             return
         acts = self._operations.actions(rest)
         if acts and not self._contract_topics(rest, strict=True):

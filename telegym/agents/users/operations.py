@@ -513,7 +513,8 @@ class Operations:
             self._mention(text, found)
             return acts
         concepts = {each.concept for each in found}
-        if "permissions" in concepts or ("app" in concepts and permission_names(text)):
+        about = {"permissions", "app"} & ({*self.context.focus} | concepts)
+        if "permissions" in concepts or (about and permission_names(text)):
             return self._ensured_permissions(text)
         if concepts & {"network_mode", "mode_value"} and (mode := self._mode_wanted(text)):
             condition = Condition("mode", (mode,), negated=True)

@@ -187,6 +187,8 @@ class ScriptedUser(User):
             topic, amount = consent.topic, consent.amount
             if topic == "unclear" and memory.topics:
                 topic, amount = memory.topics[0], amount or memory.amount
+            elif topic == "unclear" and amount is not None:
+                topic = "refuel"
             memory.answers.append(self._speech.consent(topic, amount, memory.turn))
         memory.answers = list(dict.fromkeys(memory.answers))
 

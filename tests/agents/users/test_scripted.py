@@ -288,6 +288,8 @@ def test_does_not_know_what_the_scenario_does_not_say(said: str) -> None:
         ("Would you like to refuel 1 GB?", 2.0, "rather"),
         ("Would you like to refuel 2 GB?", None, "don't want"),
         ("Would you like to change your plan?", 2.0, "plan"),
+        ("5 GB at $2.00 per GB comes to $10.00. Please confirm.", 2.0, "more than"),
+        ("I'll add 2 GB for $4.00, okay?", 2.0, "2.0 GB"),
     ],
 )
 def test_agrees_to_what_the_scenario_allows(said: str, agreed: float | None, expected: str) -> None:
