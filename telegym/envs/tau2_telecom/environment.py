@@ -14,6 +14,7 @@ from telegym.core.tool import Toolkit
 from telegym.core.user import User
 from telegym.envs.tau2_telecom.benchmark import Tau2Benchmark, build_world
 from telegym.envs.tau2_telecom.case import Case, scenario_of
+from telegym.envs.tau2_telecom.dual_expert import DualExpert
 from telegym.envs.tau2_telecom.expert import Expert
 from telegym.envs.tau2_telecom.native import MAX_FAULTS, NativeTasks
 from telegym.envs.tau2_telecom.oracle import next_message, par
@@ -214,9 +215,9 @@ class Tau2Telecom(Environment):
         """Return the oracle's next message."""
         return next_message(episode, self.case(episode.task), alone=self.mode == "solo")
 
-    def expert(self, episode: Episode) -> Message | None:
-        """Return the unprivileged expert's next message, in mode `solo`; None in mode `dual`."""
-        return Expert().act(episode) if self.mode == "solo" else None
+    def expert(self, episode: Episode) -> Message:
+        """Return the next message of the expert, who knows no more than the agent."""
+        return Expert().act(episode) if self.mode == "solo" else DualExpert().act(episode)
 
     def par(self, task: Task) -> int:
         """Return the fewest tool calls, `done` included, that solve a task alone and by the book."""
