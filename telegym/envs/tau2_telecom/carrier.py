@@ -200,5 +200,3 @@ def add_bill(world: TelecomWorld, bill: Bill) -> None:
     customer = customer_of_id(world, bill.customer_id)
     world.put_bill(bill)
     world.put_customer(evolve(customer, bill_ids=(*customer.bill_ids, bill.bill_id)))
-
-

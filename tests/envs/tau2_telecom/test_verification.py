@@ -31,7 +31,7 @@ class _Broken(Tau2Telecom):
     def hint(self, episode: Episode) -> Message | None:
         return None
 
-    def expert(self, episode: Episode) -> Message | None:
+    def expert(self, episode: Episode) -> Message:
         return Message(role="assistant", content="###STOP###")
 
 
