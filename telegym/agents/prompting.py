@@ -51,8 +51,8 @@ class PromptProfile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     tools: Literal["full", "compact", "none"] = "full"
-    """`full`: JSON Schemas through the chat template; `compact`: one line a tool; `none`: the model knows its tools from
-    training."""
+    """`full`: JSON Schemas through the chat template; `compact`: one line a tool; `none`: nothing, for a model that
+    knows its tools from training."""
     policy: Literal["full", "none"] = "full"
     """Whether the policy is the system message."""
     template_options: dict[str, bool | int | str] = {}

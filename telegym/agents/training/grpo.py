@@ -23,7 +23,7 @@ os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 import torch
 from datasets import Dataset
 from torch import Tensor
-from trl import GRPOConfig, GRPOTrainer
+from trl import GRPOTrainer
 
 from telegym.agents.generation import GenerationEngine, SampledTurn, Sampling
 from telegym.agents.prompting import ChatCodec
@@ -74,7 +74,7 @@ class TaskRows:
         ]
 
 
-class EpisodeGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
+class EpisodeGRPOTrainer(GRPOTrainer):
     """GRPO on episodes.
 
     Args:
@@ -139,7 +139,7 @@ class EpisodeGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
     @property
     def in_lock_step(self) -> bool:
         """Whether TRL generates: with vLLM, or when ranks have to generate together."""
-        return self.use_vllm or self.accelerator.num_processes > 1
+        return bool(self.use_vllm or self.accelerator.num_processes > 1)
 
     def _play(self, episodes: list[Episode]) -> list[Transcript]:
         sampling = Sampling(self.temperature, self.top_p, self._turn_tokens, self._context)
@@ -181,7 +181,9 @@ class EpisodeGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
             "episode/failures": [float(score.value is None) for score in scores],
             "episode/truncated": [float(item.episode.truncated) for item in transcripts],
             "episode/turns": [float(item.episode.turn) for item in transcripts],
-            "episode/call_errors": [float(sum(call.error is not None for call in item.episode.calls)) for item in transcripts],
+            "episode/call_errors": [
+                float(sum(call.error is not None for call in item.episode.calls)) for item in transcripts
+            ],
             "episode/tokens": [float(item.sampled) for item in transcripts],
         }
         for name in sorted({name for score in valid for name in score.components}):
@@ -256,12 +258,15 @@ class EpisodeGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
                 tokens=self._forward_tokens,
             )
         places = asked[:, -logits_to_keep:]
-        return _spread(scored.logprobs, places), _spread(scored.entropies, places), None
+        entropies = None if scored.entropies is None else _spread(scored.entropies, places)
+        return _spread(scored.logprobs, places), entropies, None
 
     def _plain(self, model: Any) -> bool:
         """Whether the model is a bare causal language model on one process: no adapter, no wrapper."""
-        return self.accelerator.num_processes == 1 and model is self.accelerator.unwrap_model(model) and not hasattr(
-            model, "peft_config"
+        return (
+            self.accelerator.num_processes == 1
+            and model is self.accelerator.unwrap_model(model)
+            and not hasattr(model, "peft_config")
         )
 
 
@@ -269,6 +274,6 @@ def _rollout(prompts: Sequence[str], trainer: EpisodeGRPOTrainer) -> dict[str, A
     return trainer.play_batch()
 
 
-def _spread(values: Tensor | None, places: Tensor) -> Tensor | None:
+def _spread(values: Tensor, places: Tensor) -> Tensor:
     """Put values at their places in a matrix of zeros."""
-    return None if values is None else values.new_zeros(places.shape).masked_scatter(places, values)
+    return values.new_zeros(places.shape).masked_scatter(places, values)

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import os
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,8 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 import torch
 import transformers
+from accelerate import PartialState
+from accelerate.utils import gather_object
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
@@ -30,7 +32,7 @@ from telegym.core.environment import Environment
 from telegym.core.episode import Episode
 from telegym.core.errors import ConfigurationError, did_you_mean
 from telegym.core.score import Score
-from telegym.core.trajectory import TrajectoryWriter
+from telegym.core.trajectory import Trajectory, TrajectoryWriter
 from telegym.envs.registry import make_environment
 from telegym.evaluation.evaluate import EvaluationResult, Outcome, comparison_table, result_table, trial_seeds
 from telegym.evaluation.report import write_report
@@ -60,6 +62,7 @@ class Pipeline:
         self.console = console
         self.result = RunResult(folder.path)
         self.rank = int(os.environ.get("RANK", "0"))
+        self.world = int(os.environ.get("WORLD_SIZE", "1"))
 
     def run(self) -> RunResult:
         """Run, and say how to continue if interrupted."""
@@ -124,7 +127,7 @@ class Pipeline:
         for name in settings.trl:
             if name not in names:
                 raise ConfigurationError(f"TRL's GRPOConfig has no field {name!r}.{did_you_mean(name, names)}")
-        world = int(os.environ.get("WORLD_SIZE", "1"))
+        world = self.world
         local = settings.groups * settings.group_size // world
         batch = settings.batch_size or local
         if local * world != settings.groups * settings.group_size or local % batch:
@@ -180,7 +183,8 @@ class Pipeline:
 
     def _keep_rollouts(self, step: int, transcripts: Sequence[Transcript], scores: Sequence[Score]) -> None:
         name = f"train/step-{step + 1:05d}" + (f"-rank-{self.rank}" if self.rank else "")
-        _write_trajectories(self.folder.trajectories(name), [item.episode for item in transcripts], "policy")
+        played = (item.episode.trajectory(f"step {step + 1}") for item in transcripts)
+        _write_trajectories(self.folder.trajectories(name), played)
 
     # --- supervised learning ----------------------------------------------------------------------------
 
@@ -188,9 +192,7 @@ class Pipeline:
         settings = self.recipe.sft
         environment = self._environment(self.recipe.environment.train)
         if self.recipe.model.name == "new":
-            tokenizer = nano.train_tokenizer(
-                self._texts(environment), self.recipe.model.shape.vocabulary
-            )
+            tokenizer = nano.train_tokenizer(self._texts(environment), self.recipe.model.shape.vocabulary)
             model = nano.new_model(tokenizer, self.recipe.model.shape, self.recipe.seed)
         else:
             tokenizer = load_tokenizer(self.recipe.model.name)
@@ -205,17 +207,27 @@ class Pipeline:
             learning_rate=settings.learning_rate,
             lr_scheduler_type="cosine",
             warmup_steps=settings.warmup_steps,
-            adam_beta2=settings.beta2,
-            weight_decay=settings.weight_decay,
-            optim="adamw_torch_fused",
         )
-        trainer = DemonstrationTrainer(model=model, args=arguments, train_dataset=data, data_collator=collate)
+        trainer = DemonstrationTrainer(
+            model=model,
+            args=arguments,
+            train_dataset=data,
+            data_collator=collate,
+            optimizers=(self._optimizer(model, tokenizer), None),
+        )
         if not self._optimize(trainer, len(data)):
             return
         nano.save(model, tokenizer, self.folder.model)
         self._settings().write(self.folder.model)
         self._evaluate("after", _Player(self.recipe, trainer, codec))
         self._conclude()
+
+    def _optimizer(self, model: Any, tokenizer: Any) -> torch.optim.Optimizer:
+        settings = self.recipe.sft
+        groups = [{"params": list(model.parameters()), "lr": settings.learning_rate}]
+        if self.recipe.model.name == "new":
+            groups = nano.parameter_groups(model, tokenizer, settings.learning_rate)
+        return torch.optim.AdamW(groups, betas=(0.9, settings.beta2), weight_decay=settings.weight_decay, fused=True)
 
     def _texts(self, environment: Environment) -> Iterator[str]:
         """Yield the texts of played episodes, turn by turn, as they stand between control tokens."""
@@ -295,21 +307,26 @@ class Pipeline:
     def _play_set(self, when: str, name: str, environment: Environment, player: _Player) -> None:
         settings = self.recipe.evaluation
         pairs = [(task, seed) for task in environment.tasks for seed in trial_seeds(settings.seed, settings.trials)]
-        episodes = [Episode(environment, task, seed=seed) for task, seed in pairs]
+        own = range(self.rank, len(pairs), self.world)
+        episodes = [Episode(environment, pairs[index][0], seed=pairs[index][1]) for index in own]
+        seeds = [f"{settings.seed}/{episode.task.id}/{episode.seed}" for episode in episodes]
         with self._progress(f"{name}, {when}", len(episodes)) as progress:
-            player.play(episodes, [f"{settings.seed}/{task.id}/{seed}" for task, seed in pairs], progress.advance)
-        if self.rank:
-            return
-        _write_trajectories(self.folder.trajectories(f"evaluation-{when}-{name}"), episodes, self.recipe.model.name)
-        result = EvaluationResult(
-            environment=environment.id,
-            options=environment.options,
-            agent=f"{self.recipe.model.name} {when}",
-            trials=settings.trials,
-            seed=settings.seed,
-            outcomes=tuple(Outcome.of(episode) for episode in episodes),
-        )
-        result.write(self.folder.evaluation(when, name))
+            player.play(episodes, seeds, progress.advance)
+        agent = f"{self.recipe.model.name} {when}"
+        played = [(index, Outcome.of(each), each.trajectory(agent)) for index, each in zip(own, episodes, strict=True)]
+        everything = sorted(gather_object(played) if self.world > 1 else played, key=lambda item: item[0])
+        if self.rank == 0:
+            _write_trajectories(self.folder.trajectories(f"evaluation-{when}-{name}"), [item[2] for item in everything])
+            EvaluationResult(
+                environment=environment.id,
+                options=environment.options,
+                agent=agent,
+                trials=settings.trials,
+                seed=settings.seed,
+                outcomes=tuple(item[1] for item in everything),
+            ).write(self.folder.evaluation(when, name))
+        if self.world > 1:
+            PartialState().wait_for_everyone()
 
     def _conclude(self) -> None:
         """Show the tables and write the report."""
@@ -354,7 +371,7 @@ class _Bar:
             self._progress.update(self._task, note=note)
 
 
-class _Watcher(TrainerCallback):  # type: ignore[misc]
+class _Watcher(TrainerCallback):
     """Writes metrics, moves the bar, and turns Ctrl-C into a checkpoint."""
 
     def __init__(self, folder: RunFolder | None, bar: _Bar) -> None:
@@ -421,16 +438,14 @@ class _Player:
         if getattr(self._trainer, "in_lock_step", False):
             self._trainer.play_in_lock_step(episodes, on_end)
             return
-        sampling = Sampling(
-            self._recipe.evaluation.temperature, 1.0, rollout.turn_tokens, rollout.context
-        )
+        sampling = Sampling(self._recipe.evaluation.temperature, 1.0, rollout.turn_tokens, rollout.context)
         model = self._trainer.accelerator.unwrap_model(self._trainer.model)
         engine = GenerationEngine(model, self._codec.stop_ids, sampling, rollout.rows)
         play(engine, self._codec, episodes, seeds, rollout.completion_tokens, on_end)
 
 
-def _write_trajectories(path: Path, episodes: Sequence[Episode], agent: str) -> None:
+def _write_trajectories(path: Path, trajectories: Iterable[Trajectory]) -> None:
     path.unlink(missing_ok=True)
     with TrajectoryWriter(path) as writer:
-        for episode in episodes:
-            writer.write(episode.trajectory(agent))
+        for trajectory in trajectories:
+            writer.write(trajectory)

@@ -12,8 +12,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-from pydantic import ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+)
 
 from telegym.agents.prompting import PromptProfile
 from telegym.core.errors import ConfigurationError, did_you_mean
@@ -43,8 +51,8 @@ class _Settings(BaseModel):
 class ShapeSettings(_Settings):
     """Size of a model that is built from nothing."""
 
-    vocabulary: PositiveInt = 2048
-    """Tokens, the control tokens included."""
+    vocabulary: Annotated[int, Field(ge=1800)] = 3072
+    """Tokens; a thousand of them are numbers of three digits."""
     layers: PositiveInt = 4
     """Transformer blocks."""
     hidden: PositiveInt = 128
@@ -187,7 +195,7 @@ class SftSettings(_Settings):
     """Steps in which it rises."""
     beta2: Share = 0.98
     """Decay of the optimizer's second moment."""
-    weight_decay: NonNegativeFloat = 0.01
+    weight_decay: NonNegativeFloat = 0.0
     """Weight decay."""
     demonstrations: DemonstrationSettings = DemonstrationSettings()
     """What is taught."""

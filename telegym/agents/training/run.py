@@ -158,12 +158,16 @@ def _run_path(runs: Path, label: str, name: str | None, resume: bool) -> Path:
         path = runs / name
         if resume and not (path / "config.yaml").is_file():
             existing = sorted(item.name for item in runs.iterdir()) if runs.is_dir() else []
-            raise ConfigurationError(f"no run {name!r} to continue in {runs}; there are: {', '.join(existing) or 'none'}")
+            raise ConfigurationError(
+                f"no run {name!r} to continue in {runs}; there are: {', '.join(existing) or 'none'}"
+            )
         if not resume and path.exists():
             raise ConfigurationError(f"run {name!r} exists in {runs}; continue it with --resume, or choose a new name")
         return path
     pattern = re.compile(re.escape(label) + r"-(\d+)$")
-    numbers = [int(match[1]) for item in (runs.iterdir() if runs.is_dir() else ()) if (match := pattern.match(item.name))]
+    numbers = [
+        int(match[1]) for item in (runs.iterdir() if runs.is_dir() else ()) if (match := pattern.match(item.name))
+    ]
     if resume:
         if not numbers:
             raise ConfigurationError(f"no run of recipe {label!r} in {runs} to continue")
@@ -174,7 +178,9 @@ def _run_path(runs: Path, label: str, name: str | None, resume: bool) -> Path:
 def _recipe_of(folder: RunFolder, recipe: str | Path | Recipe, overrides: Sequence[str], resume: bool) -> Recipe:
     if resume:
         if overrides:
-            raise ConfigurationError(f"a continued run keeps its settings; it takes no override: {', '.join(overrides)}")
+            raise ConfigurationError(
+                f"a continued run keeps its settings; it takes no override: {', '.join(overrides)}"
+            )
         return load_recipe(folder.config)
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
     folder.path.mkdir(parents=True, exist_ok=True)
