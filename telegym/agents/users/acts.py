@@ -73,5 +73,7 @@ class Context:
     """Permissions mentioned last."""
     condition: Condition | None = None
     """The yes-or-no question raised last."""
+    last: Act | None = None
+    """What was asked for last, for "the same for …" and "do that again"."""
     last_read: str | None = None
     """The tool that was used last to look at something."""

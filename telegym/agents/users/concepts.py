@@ -48,12 +48,18 @@ def find_concepts(text: str) -> list[Found]:
     return sorted(found, key=lambda each: each.start)
 
 
-def permission_names(text: str) -> tuple[str, ...]:
-    """Return the permissions that a text names, in the order in which it names them."""
+def permission_names(text: str, loose: bool = False) -> tuple[str, ...]:
+    """Return the permissions that a text names, in the order in which it names them.
+
+    Args:
+        text: The text.
+        loose: Whether the names alone are enough, because permissions are what is talked about.
+    """
     hits = [
         (found.start(), name) for name, pattern in grammar_table("permission_names") if (found := pattern.search(text))
     ]
-    if not re.search(r"permission|access|grant|allow|\bapp\b|both", text) and not re.match(r"\W*(?:sms|storage)", text):
+    about = re.search(r"permission|access|grant|allow|\bapp\b|both", text) or re.match(r"\W*(?:sms|storage)", text)
+    if not (about or loose):
         return ()
     return tuple(name for _, name in sorted(hits))
 

@@ -27,6 +27,8 @@ _MARKUP = (
 _SPELLINGS = (
     (r"(?<=[a-z0-9])_(?=[a-z0-9])|\\_", " "),
     (r"\(\s*\)", " "),
+    (r"\((?:e\.?g\.?|such as|like|for example|for instance|for ex)\b[^()]*\)|\([^()]*\betc\b\.?\)", " "),
+    (r"\ball right\b", "alright"),
     (r"\bwi[ -]?fi\b", "wifi"),
     (r"\bre-(?=[a-z])", "re"),
     (r"\bdouble-?check", "double check"),
@@ -94,6 +96,8 @@ class Sentence:
     """Whether it announces a list."""
     bullet: bool = False
     """Whether it is an item of a list."""
+    tagged: bool = False
+    """Whether it is a statement that asks for agreement at its end: "…, right?"."""
 
 
 def normalise(text: str) -> str:
@@ -133,21 +137,31 @@ def sentences(text: str) -> list[Sentence]:
 def _sentence(text: str, bullet: bool) -> Sentence:
     header = text.endswith(":")
     question = text.rstrip('") ').endswith("?")
-    return Sentence(text.strip(), question, tuple(_clauses(text.strip(" .!?;:"))), header, bullet)
+    tag = grammar("question_tag").search(text) if question else None
+    body = text[: tag.start()] if tag and len(text[: tag.start()].split()) > 2 else text
+    tagged = body != text
+    return Sentence(text.strip(), question, tuple(_clauses(body.strip(" .!?;:"))), header, bullet, tagged)
 
 
 def _clauses(text: str) -> Iterator[Clause]:
     merged: list[Clause] = []
     for link, piece in _pieces(text):
         clause = _classify(piece, link)
-        if merged and not clause.marker and not _starts_clause(clause.text):
-            last = merged[-1]
+        last = merged[-1] if merged else clause
+        if merged and not clause.marker and (_sums_up(last, clause) or not _starts_clause(clause.text)):
             joined = f"{last.text}{' ' if link in ('and', 'or', 'then', 'but', '') else ''}{link} {piece}"
             merged[-1] = Clause(last.kind, joined, last.link, last.marker)
         else:
             merged.append(clause)
     for clause in merged:
         yield from _cut_condition(clause)
+
+
+def _sums_up(last: Clause, clause: Clause) -> bool:
+    """Whether a clause has the verb of a list that began before, as in "check that data and roaming are on"."""
+    if clause.link not in ("and", "or") or grammar("noun_and_auxiliary").match(clause.text) is None:
+        return False
+    return re.search(r"\bare\b", clause.text) is not None and grammar("sum_of_list").search(last.text) is not None
 
 
 def _pieces(text: str) -> Iterator[tuple[str, str]]:
@@ -175,11 +189,17 @@ def _at_subordinators(text: str) -> Iterator[str]:
     cuts = [0]
     for kind, pattern in lexicon().subordinators:
         for found in pattern.finditer(text):
-            if found.start() > 0 and not (kind == "condition" and _is_complement(text, found.start())):
+            if found.start() > 0 and not _belongs_to_verb(kind, text, found.start()):
                 cuts.append(found.start())
     cuts = sorted(set(cuts))
     for start, end in zip(cuts, [*cuts[1:], len(text)], strict=True):
         yield text[start:end]
+
+
+def _belongs_to_verb(kind: str, text: str, position: int) -> bool:
+    if kind == "purpose":
+        return re.search(r"\b(?:going|about|able|trying|try|here|happy|glad)\s*$", text[:position]) is not None
+    return kind == "condition" and _is_complement(text, position)
 
 
 def _is_complement(text: str, position: int) -> bool:

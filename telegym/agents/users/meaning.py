@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from telegym.agents.users.acts import Act, Condition, Context
 from telegym.agents.users.concepts import find_concepts
 from telegym.agents.users.language import Clause, Sentence, normalise, sentences, strip_fillers
-from telegym.agents.users.lexicon import grammar, lexicon
-from telegym.agents.users.operations import Operations
+from telegym.agents.users.lexicon import grammar, grammar_table, lexicon
+from telegym.agents.users.operations import GOAL_TOOLS, Operations
 
 __all__ = ["Consent", "Understanding", "understand"]
 
@@ -113,7 +113,7 @@ class _Reader:
         result.reassures = self._patterns["reassures"].search(self._text) is not None
         if result.affirm and result.suggestions and not result.acts:
             result.acts, result.suggestions = result.suggestions, []
-        result.acts = _tidy(result.acts)
+        result.acts = _tidy(result.acts, GOAL_TOOLS[self._operations.context.family])
         result.missing = list(dict.fromkeys(self._operations.missing))
         result.context = self._operations.context
         self._close_consents()
@@ -123,8 +123,7 @@ class _Reader:
 
     def _moves(self, sentence: Sentence, number: int) -> None:
         result, patterns = self._result, self._patterns
-        if patterns["transfer"].search(sentence.text) and not self._guarded(sentence):
-            result.transfer = True
+        result.transfer |= self._announces_transfer(sentence)
         bare = sentence.text.strip()
         if number < 2 and patterns["deny"].search(bare):
             result.deny = True
@@ -133,10 +132,14 @@ class _Reader:
         if grammar("asks_to_confirm").search(bare) and re.search(r"\$ ?\d|\d ?gb\b", self._text):
             result.consents.append(Consent("unclear", self._offer(self._text)))
         result.farewell |= patterns["farewell"].search(bare) is not None
-        result.claim |= not sentence.question and self._is_claim(bare)
+        result.claim |= (not sentence.question or sentence.tagged) and self._is_claim(bare)
 
-    def _guarded(self, sentence: Sentence) -> bool:
-        return sentence.question or self._patterns["transfer_guard"].search(sentence.text) is not None
+    def _announces_transfer(self, sentence: Sentence) -> bool:
+        patterns = self._patterns
+        if sentence.question or patterns["transfer_condition"].search(sentence.text):
+            return False
+        pieces = re.split(r"[,;] |\b(?:so|but|therefore)\b", sentence.text)
+        return any(patterns["transfer"].search(each) and not patterns["transfer_guard"].search(each) for each in pieces)
 
     def _is_claim(self, text: str) -> bool:
         if grammar("no_claim").search(text):
@@ -169,14 +172,34 @@ class _Reader:
         self._topics_of_contract(sentence)
         self._operations.new_sentence()
         self._sentence_start = len(self._result.acts)
+        if acts := self._same_as_before(sentence):
+            self._add(acts)
+            return
         clauses = list(sentence.clauses)
         for index, clause in enumerate(clauses):
             self._clause(sentence, clauses, index, clause)
         if sentence.header:
             self._header = _header_verb(sentence.text)
 
+    def _same_as_before(self, sentence: Sentence) -> list[Act]:
+        """Read "the same for storage" and "and roaming too"."""
+        text = sentence.text.strip(" .!?;,")
+        same = grammar("same_for").match(text)
+        rest = text[same.end() :] if same else text
+        bare = rest
+        for found in reversed(find_concepts(bare)):
+            bare = f"{bare[: found.start]} {bare[found.end :]}"
+        for _, pattern in grammar_table("permission_names"):
+            bare = pattern.sub(" ", bare)
+        if not grammar("nothing_more").match(bare) or not (same or grammar("more_of_it").search(rest)):
+            return []
+        return self._operations.same_for(rest, sentence.question and not same)
+
     def _clause(self, sentence: Sentence, clauses: list[Clause], index: int, clause: Clause) -> None:
-        if clause.kind in ("reason", "before"):
+        if clause.kind == "reason" and grammar("prefers").match(clause.text) and "mode" in self._operations.missing:
+            self._operations.missing.remove("mode")
+            self._add(self._operations.actions(f"set the network mode to {clause.text}"))
+        elif clause.kind in ("reason", "before"):
             self._operations.note(clause.text)
             if clause.kind == "before" and index == 0 and clause.marker.startswith(("until", "till")):
                 self._mood = "negative"
@@ -399,9 +422,7 @@ class _Reader:
             self._result.unclear_question |= not unknown and len(sentence.clauses) == 1
 
     def _consent(self, sentence: Sentence, clause: Clause, rest: str) -> None:
-        topics = [t for t in _HARD_TOPICS if self._lexicon.person[t].search(rest)]
-        if topics and grammar("may_i_have").match(rest):
-            self._result.topics += topics
+        if grammar("may_i_have").match(rest) and self._personal(sentence, rest, request=True):
             return
         if re.match(r"with\b", rest) and self._patterns["goal_talk"].search(clause.text):
             self._add([Act("goal")])
@@ -465,6 +486,7 @@ class _Reader:
         if any(condition.fact == "?" for condition in conditions):
             self._result.suggestions += acts
         else:
+            self._operations.asked(acts)
             self._result.acts += [replace(act, conditions=(*conditions, *act.conditions)) for act in acts]
 
     def _resolved(self, condition: Condition, acts: list[Act]) -> Condition:
@@ -529,6 +551,9 @@ class _Reader:
     def _contract_question(self, sentence: Sentence, text: str) -> bool:
         found = [t for t in ("refuel", "plan") if self._lexicon.person[t].search(text)]
         asked = grammar("asks_for_choice").search(sentence.text)
+        offered = self._offer(sentence.text) is not None and grammar("amount_asked").match(sentence.text)
+        if not found and sentence.question and offered:
+            found, asked = ["refuel"], offered
         if found and asked:
             self._result.consents += [Consent(topic, self._offer(sentence.text)) for topic in found]
         return bool(found and asked)
@@ -614,10 +639,18 @@ def _is_rhetorical(text: str) -> bool:
     )
 
 
-def _tidy(acts: list[Act]) -> list[Act]:
+def _tidy(acts: list[Act], goal_tool: str) -> list[Act]:
     """Drop what a message says twice, and join the halves of switching the phone off and on again."""
     result: list[Act] = []
+    wanted = {act.concept for act in acts if act.do == "set"}
+    asks_goal = any(act.do == "goal" for act in acts)
     for act in acts:
+        if act.do == "toggle" and act.concept in wanted:
+            continue  # "use toggle_data to turn it on"
+        if act.do == "repeat" and "test" in act.facts and asks_goal:
+            continue
+        if act.do == "goal" and result and result[-1].tool == goal_tool and not act.conditions:
+            continue
         if act.tool == "seen" and len(acts) > 1:
             continue  # "… and tell me what you see": everything done is told anyway
         if act.do == "power":

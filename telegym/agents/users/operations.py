@@ -117,6 +117,11 @@ class Operations:
             app=app or self.context.app,
         )
 
+    def asked(self, acts: list[Act]) -> None:
+        """Keep what was asked for last."""
+        if acts:
+            self.context = replace(self.context, last=acts[-1])
+
     def is_strange(self, text: str) -> bool:
         """Whether a request asks for something that no tool does, as opposed to waiting or looking around."""
         words = strip_fillers(text)
@@ -264,16 +269,27 @@ class Operations:
             tool, facts = _READS[switch]
             return [Act("read", tool, facts=facts)]
         if patterns["repeat_talk"].search(whole):
-            return [Act("repeat")]
-        readable = next((each for each in reversed(context.focus) if each in _READS), None)
-        if readable and grammar("check_pronoun").match(strip_fillers(text)):
-            return [Act("read", *_plain(_READS[readable]))]
+            return [_again(whole)]
+        seen = self._look_at_focus(context)
+        if seen and (grammar("check_pronoun").match(words := strip_fillers(text)) or grammar("bare_look").match(words)):
+            return seen
+        if "payment" in context.focus and grammar("received").search(text):
+            return [Act("read", "check_payment_request")]
         if patterns["goal_talk"].search(whole):
             return [Act("goal")]
         if patterns["what_seen"].search(whole):
             if self.has_acts:
                 return [Act("repeat", "seen")]
-            return [Act("read", *_plain(_READS[readable]))] if readable else [Act("repeat", "seen")]
+            return seen or [Act("repeat", "seen")]
+        return []
+
+    def _look_at_focus(self, context: Context) -> list[Act]:
+        """Return how to look at what is talked about."""
+        for each in reversed(context.focus):
+            if each in ("permissions", "app") and (context.app or context.family == "mms_issue"):
+                return [Act("read", "check_app_permissions", (("app_name", context.app or "messaging"),))]
+            if each in _READS:
+                return [Act("read", *_plain(_READS[each]))]
         return []
 
     # --- acting -------------------------------------------------------------------------------------
@@ -297,7 +313,9 @@ class Operations:
         if pronoun is not None:
             return pronoun
         if patterns_repeat(text) and not found:
-            return [Act("repeat")]
+            last = self.context.last
+            redone = last is not None and last.writes and grammar("redo").search(text) is not None
+            return [replace(last, conditions=())] if last is not None and redone else [_again(text)]
         if _looks(text):
             return self.readings(text)
         self._mention(text, found)
@@ -387,6 +405,8 @@ class Operations:
     def _grant(self, text: str, found: list[Found]) -> list[tuple[int, Act]]:
         concepts = {each.concept for each in found}
         names = permission_names(text)
+        if "permissions" in self.context.focus and not names:
+            names = permission_names(text, loose=not concepts - {"phone", "mms", "app"})
         them = not concepts - {"phone", "mms"} and re.search(r"\b(?:them|both|those|these|it|that)\b", text)
         about = (
             "permissions" in concepts
@@ -502,6 +522,34 @@ class Operations:
 
     # --- ensuring -----------------------------------------------------------------------------------
 
+    def same_for(self, text: str, question: bool) -> list[Act]:
+        """Return what "the same for X" or "X too" asks, after what was asked before."""
+        found, last = find_concepts(text), self.context.last
+        names = permission_names(text, loose=True)
+        if last is None or not (found or names):
+            return []
+        if question or not last.writes:
+            return self.readings(f"{text} permission" if names and not found else text)
+        acts: list[Act] = []
+        if last.tool == "grant_app_permission":
+            acts = self._same_grants(last, app_name(text), names)
+        state = last.state if last.do == "set" else {"connect_vpn": True, "disconnect_vpn": False}.get(last.tool)
+        if last.do == "toggle" or state is not None:
+            wanted = [] if state is None else [state]
+            acts = [act for each in found if each.concept in SWITCHES for act in self._same_switch(each, wanted)]
+        self._mention(text, found)
+        return acts
+
+    def _same_switch(self, each: Found, wanted: list[bool]) -> list[Act]:
+        return self._switch("" if wanted else "toggle", each, wanted)
+
+    def _same_grants(self, last: Act, app: str | None, names: tuple[str, ...]) -> list[Act]:
+        before = dict(last.arguments)
+        return [
+            replace(last, conditions=(), arguments=(("app_name", app or before["app_name"]), ("permission", name)))
+            for name in names or ((before["permission"],) if app else ())
+        ]
+
     def ensured(self, text: str) -> list[Act]:
         """Return what "make sure that …" asks: a state to establish where there is a switch, else a look."""
         found = find_concepts(text)
@@ -529,7 +577,8 @@ class Operations:
     def _ensured_switches(self, text: str, found: list[Found]) -> list[Act]:
         acts = []
         switches = [each for each in found if each.concept in SWITCHES]
-        if not switches and re.search(r"\b(?:it|it's|that|that's|they|they're|this)\b", text):
+        referred = r"\b(?:it|it's|that|that's|they|they're|this|the (?:switch|toggle|slider|option|setting|feature))\b"
+        if not switches and re.search(referred, text):
             switches = [Found(each, 0, 0, each) for each in self.context.focus if each in SWITCHES][-1:]
         state: bool | None = None
         for number, each in enumerate(switches):
@@ -556,6 +605,10 @@ class Operations:
             for name, condition in missing
         ]
         return [*look, *grants]
+
+
+def _again(text: str) -> Act:
+    return Act("repeat", facts=("test",) if grammar("testing").search(text) else ())
 
 
 def _plain(reading: tuple[str, tuple[str, ...]]) -> tuple[str]:

@@ -145,6 +145,7 @@ class ScriptedUser(User):
         confirmed = heard.affirm or memory.pending_unasked
         if memory.pending and confirmed and not heard.deny:
             acts = [*(act for act in memory.pending if not any(act.same_as(new) for new in acts)), *acts]
+            memory.context = replace(memory.context, last=acts[-1])
         elif memory.pending and heard.deny and not acts:
             memory.answers.append(self._speech.pick("declined", memory.turn))
         if memory.pending:
@@ -275,9 +276,11 @@ class ScriptedUser(User):
             memory.settled = (*memory.settled, condition.key)
 
     def _read(self, act: Act) -> Message | None:
-        tool = {"goal": self._goal_tool, "repeat": self._memory.context.last_read or self._goal_tool}.get(
-            act.do, act.tool
-        )
+        last = self._memory.context.last_read
+        if last is None or ("test" in act.facts and last not in _TESTS):
+            last = self._goal_tool
+        tool = {"goal": self._goal_tool, "repeat": last}.get(act.do, act.tool)
+        act = replace(act, facts=()) if act.do == "repeat" else act
         if act.do == "repeat" and act.tool == "seen" and (self._memory.looked or self._memory.reports):
             return None
         if act.do == "repeat" and tool == "check_app_permissions":
@@ -340,7 +343,8 @@ class ScriptedUser(User):
             memory.looked = []
         else:
             memory.looked.append((tool, act.arguments))
-            memory.context = replace(memory.context, last_read=tool)
+            if not silent:
+                memory.context = replace(memory.context, last_read=tool)
         call = ToolCall(id=f"user_{memory.calls}", name=tool, arguments=dict(act.arguments), requestor="user")
         return Message(role="user", tool_calls=(call,))
 
@@ -437,6 +441,8 @@ class ScriptedUser(User):
         return Message(role="user", content=text.strip() or self._speech.pick("ask_next", self._memory.turn))
 
 
+_TESTS = ("can_send_mms", "run_speed_test", "check_status_bar", "check_network_status")
+"""Tools that show whether something works."""
 _FORGOTTEN = {
     "reseat_sim_card": ("sim",),
     "reboot_device": ("sim", "apn", "mmsc"),
