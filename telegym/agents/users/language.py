@@ -27,7 +27,8 @@ _MARKUP = (
 _SPELLINGS = (
     (r"(?<=[a-z0-9])_(?=[a-z0-9])|\\_", " "),
     (r"\(\s*\)", " "),
-    (r"\((?:e\.?g\.?|such as|like|for example|for instance|for ex)\b[^()]*\)|\([^()]*\betc\b\.?\)", " "),
+    (r"\((?:e\.?g\.?|such as|like|for example|for instance|for ex)\b[^()]*\)|\([^()]*\b(?:etc\b\.?|and so (?:on|forth))\)", " "),
+    (r"\b(status bar|network status|top of (?:your|the) (?:screen|phone|display))\b([^.?!()\n]*)\([^()]*\)", r"\1\2"),
     (r"\ball right\b", "alright"),
     (r"\bwi[ -]?fi\b", "wifi"),
     (r"\bre-(?=[a-z])", "re"),

@@ -139,7 +139,11 @@ class _Reader:
         if sentence.question or patterns["transfer_condition"].search(sentence.text):
             return False
         pieces = re.split(r"[,;] |\b(?:so|but|therefore)\b", sentence.text)
-        return any(patterns["transfer"].search(each) and not patterns["transfer_guard"].search(each) for each in pieces)
+        for each in pieces:
+            found = patterns["transfer"].search(each)
+            if found and not patterns["transfer_guard"].search(each[: found.end()]):
+                return True
+        return False
 
     def _is_claim(self, text: str) -> bool:
         if grammar("no_claim").search(text):
@@ -184,6 +188,9 @@ class _Reader:
     def _same_as_before(self, sentence: Sentence) -> list[Act]:
         """Read "the same for storage" and "and roaming too"."""
         text = sentence.text.strip(" .!?;,")
+        again, last = grammar("again_on_off").match(text), self._operations.context.last
+        if again and last is not None and last.do == "set" and not sentence.question and not sentence.bullet:
+            return [replace(last, state=again["state"] == "on", conditions=())]
         same = grammar("same_for").match(text)
         rest = text[same.end() :] if same else text
         bare = rest
@@ -253,6 +260,10 @@ class _Reader:
         done = (
             text != clause.text or self._lexicon.bases["gerund"].match(text) or self._lexicon.bases["past"].match(text)
         )
+        if "payment" in self._operations.context.focus and grammar("received").search(clause.text):
+            if not any(self._writes(other) for other in clauses if other is not clause):
+                self._add([Act("read", "check_payment_request")])
+                return
         if grammar("when_you_look").match(clause.text):
             self._add(self._operations.readings(clause.text))
             return

@@ -271,6 +271,8 @@ class Operations:
         if patterns["repeat_talk"].search(whole):
             return [_again(whole)]
         seen = self._look_at_focus(context)
+        if grammar("focus_test").match(strip_fillers(text)) and context.focus[-1:] in (("speed",), ("mms",)):
+            return seen
         if seen and (grammar("check_pronoun").match(words := strip_fillers(text)) or grammar("bare_look").match(words)):
             return seen
         if "payment" in context.focus and grammar("received").search(text):
@@ -564,7 +566,8 @@ class Operations:
         about = {"permissions", "app"} & ({*self.context.focus} | concepts)
         if "permissions" in concepts or (about and permission_names(text)):
             return self._ensured_permissions(text)
-        if concepts & {"network_mode", "mode_value"} and (mode := self._mode_wanted(text)):
+        negated = re.search(r"n't\b|\bnot\b|\bno longer\b", text) is not None
+        if concepts & {"network_mode", "mode_value"} and not negated and (mode := self._mode_wanted(text)):
             condition = Condition("mode", (mode,), negated=True)
             self._mention(text, found)
             return [Act("call", "set_network_mode_preference", (("mode", mode),), conditions=(condition,))]
