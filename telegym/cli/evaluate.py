@@ -60,7 +60,8 @@ def evaluate(
     from telegym.evaluation.evaluate import evaluate as evaluate_agent
 
     earlier = EvaluationResult.read(against) if against is not None else None
-    if split is None and takes_split(environment):
+    chosen = any(option.partition("=")[0] == "split" for option in options or ())
+    if split is None and not chosen and takes_split(environment):
         split = "test"
     made = make(environment, options, split=split)
     tasks = select_tasks(made, split, ids, limit)
