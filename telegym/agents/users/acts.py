@@ -67,6 +67,8 @@ class Context:
     """What was mentioned last."""
     subject: str | None = None
     """The switch that the last clause with a switch was about."""
+    stated: tuple[tuple[str, bool], ...] = ()
+    """Switches that were said or made to be on or off."""
     app: str | None = None
     """The app mentioned last."""
     permissions: tuple[str, ...] = ()

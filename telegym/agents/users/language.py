@@ -25,6 +25,9 @@ _MARKUP = (
     (re.compile(r"(?<!\w)[*_](?=\S)|(?<=\S)[*_](?!\w)"), ""),
 )
 _SPELLINGS = (
+    (r"(\d)\ufe0f?\u20e3", r"\1. "),
+    (r"[\U0001f000-\U0001faff\u2600-\u2707\u2709-\u27bf\u2b00-\u2bff\ufe0f\u200d]", " "),
+    (r"\((?:(?:use|using|via|with|call|run|the|tool|function)\b[: ]*)*'?[a-z]+_\w+'?(?: tool| function)?\)", " "),
     (r"(?<=[a-z0-9])_(?=[a-z0-9])|\\_", " "),
     (r"\(\s*\)", " "),
     (r"\((?:e\.?g\.?|such as|like|for example|for instance|for ex)\b[^()]*\)|\([^()]*\b(?:etc\b\.?|and so (?:on|forth))\)", " "),

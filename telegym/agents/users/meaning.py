@@ -14,7 +14,9 @@ from telegym.agents.users.acts import Act, Condition, Context
 from telegym.agents.users.concepts import find_concepts
 from telegym.agents.users.language import Clause, Sentence, normalise, sentences, strip_fillers
 from telegym.agents.users.lexicon import grammar, grammar_table, lexicon
+from telegym.agents.users.conditions import state_of
 from telegym.agents.users.operations import GOAL_TOOLS, Operations
+from telegym.agents.users.readings import TESTS
 
 __all__ = ["Consent", "Understanding", "understand"]
 
@@ -188,6 +190,8 @@ class _Reader:
     def _same_as_before(self, sentence: Sentence) -> list[Act]:
         """Read "the same for storage" and "and roaming too"."""
         text = sentence.text.strip(" .!?;,")
+        if acts := self._operations.terse(text) if not (sentence.question or sentence.bullet) else []:
+            return acts
         again, last = grammar("again_on_off").match(text), self._operations.context.last
         if again and last is not None and last.do == "set" and not sentence.question and not sentence.bullet:
             return [replace(last, state=again["state"] == "on", conditions=())]
@@ -207,7 +211,8 @@ class _Reader:
             self._operations.missing.remove("mode")
             self._add(self._operations.actions(f"set the network mode to {clause.text}"))
         elif clause.kind in ("reason", "before"):
-            self._operations.note(clause.text)
+            self._operations.note(clause.text, topic=index == 0)
+            self._outcome(clause)
             if clause.kind == "before" and index == 0 and clause.marker.startswith(("until", "till")):
                 self._mood = "negative"
         elif clause.kind == "condition":
@@ -218,6 +223,12 @@ class _Reader:
             self._after(sentence, clauses, index, clause)
         else:
             self._main(sentence, clause)
+
+    def _outcome(self, clause: Clause) -> None:
+        """Read "toggle it so that it is off"."""
+        acts, state = self._result.acts, state_of(clause.text)
+        if clause.marker == "so that" and state is not None and acts and acts[-1].do == "toggle":
+            acts[-1] = replace(acts[-1], do="set", state=state)
 
     def _condition(self, clauses: list[Clause], index: int, clause: Clause) -> None:
         condition = self._operations.condition(clause.text, clause.marker)
@@ -330,6 +341,9 @@ class _Reader:
         getattr(self, f"_{mood or 'statement'}")(sentence, clause, rest)
         if mood not in ("request", "fragment", "ensure", "check"):
             del self._operations.missing[open_questions:]
+        if clause.marker == "to" and self._sentence_start < before and self._result.acts[before - 1].tool in TESTS:
+            known = [act for act in self._result.acts[before:] if act.do == "read" and act.tool not in TESTS]
+            self._result.acts[before:] = known
         new = self._result.acts[before:]
         if clause.link == "but" and re.match(r"first\b", clause.text) and new:
             self._result.acts[self._sentence_start :] = [*new, *self._result.acts[self._sentence_start : before]]
@@ -418,6 +432,9 @@ class _Reader:
         self._add(acts)
 
     def _question(self, sentence: Sentence, clause: Clause, rest: str) -> None:
+        if grammar("definition").match(rest):
+            self._operations.note(rest)
+            return
         if self._personal(sentence, rest, request=False):
             return
         acts = self._operations.readings(rest, clause.text)
@@ -434,6 +451,9 @@ class _Reader:
 
     def _consent(self, sentence: Sentence, clause: Clause, rest: str) -> None:
         if grammar("may_i_have").match(rest) and self._personal(sentence, rest, request=True):
+            return
+        if self._offer(sentence.text) is not None and not self._lexicon.person["plan"].search(sentence.text):
+            self._result.consents.append(Consent("refuel", self._offer(sentence.text)))
             return
         if re.match(r"with\b", rest) and self._patterns["goal_talk"].search(clause.text):
             self._add([Act("goal")])
@@ -488,7 +508,8 @@ class _Reader:
             self._personal(sentence, whole, request=True)
         if sentence.question and not self._result.topics and clause is sentence.clauses[-1]:
             self._add(self._operations.readings(rest, clause.text))
-        self._operations.note(clause.text)
+        follows = clause.link == "then" and grammar("consequence").search(clause.text) is not None
+        self._operations.note(clause.text, topic=not follows)
 
     # --- helpers ------------------------------------------------------------------------------------
 
@@ -577,7 +598,7 @@ class _Reader:
     def _topics_of_contract(self, sentence: Sentence) -> None:
         found = self._contract_topics(sentence.text, strict=True)
         self._result.mentioned += [topic for topic in found if topic not in self._result.mentioned]
-        if "refuel" in found and self._offer(sentence.text) is not None:
+        if ("refuel" in found or "$" in sentence.text) and self._offer(sentence.text) is not None:
             self._result.amount = self._offer(sentence.text)
 
     def _offer(self, text: str) -> float | None:
@@ -629,6 +650,8 @@ def _person_topics(text: str, concepts: set[str]) -> list[str]:
 def _header_verb(text: str) -> str | None:
     """Return the words of a heading that its items share, for example `turn off`."""
     words = strip_fillers(text)
+    if grammar("findings").search(words) and not re.search(r"\b(?:please|you)\b", words):
+        return None
     for mood, pattern in lexicon().frames:
         if mood in ("request", "check") and (found := pattern.match(words)):
             words = strip_fillers(words[found.end() :]) or "check"

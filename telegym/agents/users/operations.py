@@ -80,10 +80,26 @@ class Operations:
         """Begin a new group of things that "them" may refer to."""
         self._together = ()
 
-    def note(self, text: str) -> None:
-        """Take notice of what a clause mentions, without any request; what something is good for is not its subject."""
+    def note(self, text: str, topic: bool = True) -> None:
+        """Take notice of what a clause mentions, without any request; what something is good for is not its subject.
+
+        Args:
+            text: The clause.
+            topic: Whether it may change what "it" refers to; a mere consequence does not.
+        """
         text = _without_purpose(text)
-        self._mention(text, find_concepts(text))
+        found = [each for each in find_concepts(text) if each.text != "data" or state_of(text) is not None]
+        subject = self.context.subject
+        self._mention(text, found)
+        if not topic and subject:
+            self.context = replace(self.context, subject=subject)
+        switches = [each.concept for each in found if each.concept in SWITCHES]
+        if len(switches) == 1 and (state := state_of(text)) is not None:
+            self._state(switches[0], state)
+
+    def _state(self, switch: str, state: bool) -> None:
+        known = {**dict(self.context.stated), switch: state}
+        self.context = replace(self.context, stated=tuple(known.items()))
 
     def condition(self, text: str, marker: str) -> Condition:
         """Return the condition that a clause states, with a key of its own unless it refers to an earlier one."""
@@ -107,8 +123,10 @@ class Operations:
         self._together = focus or self._together
         if focus and not set(focus) & set(SWITCHES):
             focus = (*(each for each in self.context.focus if each in SWITCHES), *focus)
-        permissions = permission_names(text)
         app = app_name(text)
+        permissions = permission_names(text, loose=app is not None)
+        if permissions and app and "permissions" not in focus:
+            focus = (*focus, "permissions")
         self.context = replace(
             self.context,
             focus=focus or self.context.focus,
@@ -121,6 +139,11 @@ class Operations:
         """Keep what was asked for last."""
         if acts:
             self.context = replace(self.context, last=acts[-1])
+        for act in acts:
+            if act.do == "set" and act.state is not None:
+                self._state(act.concept, act.state)
+            elif act.tool in ("connect_vpn", "disconnect_vpn"):
+                self._state("vpn", act.tool == "connect_vpn")
 
     def is_strange(self, text: str) -> bool:
         """Whether a request asks for something that no tool does, as opposed to waiting or looking around."""
@@ -270,7 +293,7 @@ class Operations:
             return [Act("read", tool, facts=facts)]
         if patterns["repeat_talk"].search(whole):
             return [_again(whole)]
-        seen = self._look_at_focus(context)
+        seen = self._look_at_focus(context, grammar("all_of_them").search(text) is not None)
         if grammar("focus_test").match(strip_fillers(text)) and context.focus[-1:] in (("speed",), ("mms",)):
             return seen
         if seen and (grammar("check_pronoun").match(words := strip_fillers(text)) or grammar("bare_look").match(words)):
@@ -285,8 +308,10 @@ class Operations:
             return seen or [Act("repeat", "seen")]
         return []
 
-    def _look_at_focus(self, context: Context) -> list[Act]:
-        """Return how to look at what is talked about."""
+    def _look_at_focus(self, context: Context, several: bool) -> list[Act]:
+        """Return how to look at what is talked about, or at the several things that are."""
+        if several and len(readable := [each for each in context.focus if each in _READS]) > 1:
+            return [Act("read", *_plain(_READS[each])) for each in readable]
         for each in reversed(context.focus):
             if each in ("permissions", "app") and (context.app or context.family == "mms_issue"):
                 return [Act("read", "check_app_permissions", (("app_name", context.app or "messaging"),))]
@@ -406,7 +431,7 @@ class Operations:
 
     def _grant(self, text: str, found: list[Found]) -> list[tuple[int, Act]]:
         concepts = {each.concept for each in found}
-        names = permission_names(text)
+        names = permission_names(text, loose=re.search(r"\b(?:let|letting|give|giving)\b", text) is not None)
         if "permissions" in self.context.focus and not names:
             names = permission_names(text, loose=not concepts - {"phone", "mms", "app"})
         them = not concepts - {"phone", "mms"} and re.search(r"\b(?:them|both|those|these|it|that)\b", text)
@@ -501,8 +526,7 @@ class Operations:
             self.missing.append("object")
             return []
         acts: list[Act] = []
-        single = [context.subject] if context.subject in targets else targets[-1:]
-        for target in targets if several else single:
+        for target in targets if several else [_meant(targets, wanted, context)]:
             acts += self._switch(text, Found(target, 0, 0, target), wanted)
         return acts
 
@@ -523,6 +547,23 @@ class Operations:
         )
 
     # --- ensuring -----------------------------------------------------------------------------------
+
+    def terse(self, text: str) -> list[Act]:
+        """Return what "once more, please" and "then mobile data on" ask."""
+        last = self.context.last
+        if grammar("only_again").match(text) and last is not None:
+            return [replace(last, conditions=())] if last.writes else [_again(text)]
+        found = find_concepts(text)
+        if not found or any(each.concept not in SWITCHES for each in found):
+            return []
+        begins = grammar("terse_set").match(text[: found[0].start])
+        ends = grammar("terse_end").match(text[found[-1].end :].strip())
+        between = [text[one.end : two.start] for one, two in zip(found, found[1:], strict=False)]
+        if not begins or not ends or not all(grammar("list_gap").match(gap) for gap in between):
+            return []
+        self._mention(text, found)
+        state = ends["state"] == "on"
+        return [act for each in found for act in self._switch(text, each, [state])]
 
     def same_for(self, text: str, question: bool) -> list[Act]:
         """Return what "the same for X" or "X too" asks, after what was asked before."""
@@ -608,6 +649,16 @@ class Operations:
             for name, condition in missing
         ]
         return [*look, *grants]
+
+
+def _meant(targets: list[str], wanted: list[bool], context: Context) -> str:
+    """Return what "it" means: what is talked about, unless that is as wanted already and another thing is not."""
+    stated = dict(context.stated)
+    single = context.subject if context.subject in targets else targets[-1]
+    assert single is not None
+    if wanted and stated.get(single) is wanted[0]:
+        return next((each for each in reversed(targets) if stated.get(each) is (not wanted[0])), single)
+    return single
 
 
 def _again(text: str) -> Act:

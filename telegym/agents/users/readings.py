@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-__all__ = ["APPS", "FACT_TOOLS", "PERMISSIONS", "SWITCH_TOOLS", "VOLATILE", "WRITE_TOOLS", "read_facts"]
+__all__ = ["APPS", "FACT_TOOLS", "PERMISSIONS", "SWITCH_TOOLS", "TESTS", "VOLATILE", "WRITE_TOOLS", "read_facts"]
 
 Fact = bool | str | tuple[str, ...]
 
@@ -39,6 +39,8 @@ WRITE_TOOLS = (
     "make_payment",
 )
 """Tools that change something."""
+TESTS = ("can_send_mms", "run_speed_test", "check_status_bar", "check_network_status")
+"""Tools that show whether something works."""
 FACT_TOOLS = {
     "airplane": "check_network_status",
     "data": "check_network_status",

@@ -15,7 +15,7 @@ from typing import Any, Self
 from telegym.agents.users.acts import Act, Condition, Context
 from telegym.agents.users.meaning import Understanding, understand
 from telegym.agents.users.operations import GOAL_TOOLS
-from telegym.agents.users.readings import FACT_TOOLS, SWITCH_TOOLS, VOLATILE, WRITE_TOOLS, read_facts
+from telegym.agents.users.readings import FACT_TOOLS, SWITCH_TOOLS, TESTS, VOLATILE, WRITE_TOOLS, read_facts
 from telegym.agents.users.speech import Report, Speech
 from telegym.core.messages import Message, ToolCall
 from telegym.core.user import OUT_OF_SCOPE, STOP, TRANSFER, User
@@ -277,7 +277,7 @@ class ScriptedUser(User):
 
     def _read(self, act: Act) -> Message | None:
         last = self._memory.context.last_read
-        if last is None or ("test" in act.facts and last not in _TESTS):
+        if last is None or ("test" in act.facts and last not in TESTS):
             last = self._goal_tool
         tool = {"goal": self._goal_tool, "repeat": last}.get(act.do, act.tool)
         act = replace(act, facts=()) if act.do == "repeat" else act
@@ -441,8 +441,6 @@ class ScriptedUser(User):
         return Message(role="user", content=text.strip() or self._speech.pick("ask_next", self._memory.turn))
 
 
-_TESTS = ("can_send_mms", "run_speed_test", "check_status_bar", "check_network_status")
-"""Tools that show whether something works."""
 _FORGOTTEN = {
     "reseat_sim_card": ("sim",),
     "reboot_device": ("sim", "apn", "mmsc"),
