@@ -33,6 +33,8 @@ _SPELLINGS = (
     (r"\((?:e\.?g\.?|such as|like|for example|for instance|for ex)\b[^()]*\)|\([^()]*\b(?:etc\b\.?|and so (?:on|forth))\)", " "),
     (r"\b(status bar|network status|top of (?:your|the) (?:screen|phone|display))\b([^.?!()\n]*)\([^()]*\)", r"\1\2"),
     (r"\ball right\b", "alright"),
+    (r"\bwhether or not\b", "whether"),
+    (r"\b(please|kindly) (on|off) (?=the|your|my|airplane|data|wifi)", r"\1 turn \2 "),
     (r"\bwi[ -]?fi\b", "wifi"),
     (r"\bre-(?=[a-z])", "re"),
     (r"\bdouble-?check", "double check"),

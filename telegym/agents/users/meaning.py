@@ -207,8 +207,8 @@ class _Reader:
         return self._operations.same_for(rest, sentence.question and not same)
 
     def _clause(self, sentence: Sentence, clauses: list[Clause], index: int, clause: Clause) -> None:
-        if clause.kind == "reason" and grammar("prefers").match(clause.text) and "mode" in self._operations.missing:
-            self._operations.missing.remove("mode")
+        if clause.kind == "reason" and self._mood == "request" and self._names_mode(clause.text):
+            del self._operations.missing[:]
             self._add(self._operations.actions(f"set the network mode to {clause.text}"))
         elif clause.kind in ("reason", "before"):
             self._operations.note(clause.text, topic=index == 0)
@@ -223,6 +223,10 @@ class _Reader:
             self._after(sentence, clauses, index, clause)
         else:
             self._main(sentence, clause)
+
+    def _names_mode(self, text: str) -> bool:
+        named = any(found.concept == "mode_value" for found in find_concepts(text))
+        return named and grammar("prefers").match(text) is not None
 
     def _outcome(self, clause: Clause) -> None:
         """Read "toggle it so that it is off"."""
@@ -324,6 +328,9 @@ class _Reader:
         return "" if rest else "empty"
 
     def _main(self, sentence: Sentence, clause: Clause) -> None:
+        if clause.marker == "to" and self._mood in ("consent", "maybe", "past", "suggestion", "negative"):
+            self._operations.note(clause.text)
+            return
         mood, rest, framing = self._mood_of(clause.text, sentence.question)
         if clause.marker == "to" and mood in ("request", "question"):
             mood = "check"
@@ -357,6 +364,10 @@ class _Reader:
             and (self._mood in ("ensure", "check") or self._looked)
         ):
             return "ensure" if self._mood == "ensure" else "check"
+        if mood == "check" and clause.link in ("and", "then") and self._mood == "statement":
+            first = grammar("first_person").match(self._mood_text.strip()) is not None
+            if first and re.match(r"we\b", strip_fillers(clause.text)):
+                return "statement"  # "I'll add it, and then we'll test again"
         explicit = framing.strip() or re.search(r"\bplease\b", clause.text)
         if mood != "request" or explicit or not clause.link or not self._mood:
             return mood
@@ -388,7 +399,7 @@ class _Reader:
             return
         acts = self._operations.actions(rest)
         if not acts and not self._lexicon.bases["any"].match(rest) and not self._lexicon.bases["gerund"].match(rest):
-            acts = self._operations.readings(rest, clause.text)
+            acts = self._operations.named(rest, clause.text)
         self._add(acts)
         unsure = any(condition.fact == "?" for condition in self._conditions)
         if (
@@ -414,7 +425,11 @@ class _Reader:
             self._add(acts or self._operations.readings(rest))
 
     def _ensure(self, sentence: Sentence, clause: Clause, rest: str) -> None:
-        self._add(self._operations.ensured(rest))
+        way = grammar("by_doing").search(rest)
+        if way:
+            self._operations.note(rest[: way.start()])
+        acts = self._operations.actions(rest[way.end() :]) if way else []
+        self._add(acts or self._operations.ensured(rest))
 
     def _check(self, sentence: Sentence, clause: Clause, rest: str) -> None:
         if grammar("that_you_have").match(rest):
@@ -465,6 +480,10 @@ class _Reader:
             return
         plain = not rest or grammar("harmless_consent").match(rest) or re.search(r"\b(?:this|that|it|these)\b", rest)
         found = self._contract_topics(clause.text, strict=False) or ["unclear" if plain else "unknown"]
+        if found[0] in ("unclear", "unknown") and grammar("how_much").search(clause.text):
+            found = ["refuel"]
+        elif found == ["unknown"] and grammar("buy_some").match(rest) and "refuel" in self._result.mentioned:
+            found = ["refuel"]
         self._result.consents += [Consent(topic, self._offer(sentence.text)) for topic in found]
 
     def _maybe(self, sentence: Sentence, clause: Clause, rest: str) -> None:

@@ -434,7 +434,7 @@ class Operations:
         names = permission_names(text, loose=re.search(r"\b(?:let|letting|give|giving)\b", text) is not None)
         if "permissions" in self.context.focus and not names:
             names = permission_names(text, loose=not concepts - {"phone", "mms", "app"})
-        them = not concepts - {"phone", "mms"} and re.search(r"\b(?:them|both|those|these|it|that)\b", text)
+        them = not concepts - {"phone", "mms", "app"} and re.search(r"\b(?:them|both|those|these|it|that)\b", text)
         about = (
             "permissions" in concepts
             or (them and "permissions" in self.context.focus)
@@ -525,6 +525,10 @@ class Operations:
         if not targets:
             self.missing.append("object")
             return []
+        if len(targets) > 1 and (ordered := list(grammar("ordinal").finditer(text))):
+            places = {"first": 0, "former": 0, "second": 1, "latter": 1}
+            each = [(targets[places[hit["a"] or hit["d"]]], (hit["b"] or hit["c"]) == "on") for hit in ordered]
+            return [act for name, on in each for act in self._switch(text, Found(name, 0, 0, name), [on])]
         acts: list[Act] = []
         for target in targets if several else [_meant(targets, wanted, context)]:
             acts += self._switch(text, Found(target, 0, 0, target), wanted)
@@ -548,9 +552,25 @@ class Operations:
 
     # --- ensuring -----------------------------------------------------------------------------------
 
+    def named(self, text: str, whole: str) -> list[Act]:
+        """Return what a request without a verb asks: to look, unless it only names a switch, as in "next is X: …"."""
+        found = find_concepts(text)
+        if found and all(each.concept in (*SWITCHES, "phone") for each in found) and not grammar("whole_status").search(text):
+            self._mention(text, found)
+            return []
+        return self.readings(text, whole)
+
+    def _undone(self, last: Act) -> list[Act]:
+        if last.do == "set":
+            return [replace(last, state=not last.state, conditions=())]
+        opposite = {"connect_vpn": "disconnect_vpn", "disconnect_vpn": "connect_vpn"}.get(last.tool)
+        return [replace(last, tool=opposite, conditions=())] if opposite else [last] if last.do == "toggle" else []
+
     def terse(self, text: str) -> list[Act]:
-        """Return what "once more, please" and "then mobile data on" ask."""
+        """Return what "once more, please", "undo that" and "then mobile data on" ask."""
         last = self.context.last
+        if grammar("undo").match(strip_fillers(text)) and last is not None:
+            return self._undone(last)
         if grammar("only_again").match(text) and last is not None:
             return [replace(last, conditions=())] if last.writes else [_again(text)]
         found = find_concepts(text)
