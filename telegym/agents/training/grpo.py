@@ -15,7 +15,7 @@ The methods overridden are pinned by a test to TRL 1.16.0.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
@@ -34,7 +34,7 @@ from telegym.core.episode import Episode
 from telegym.core.score import Score
 from telegym.core.task import Task
 
-__all__ = ["EpisodeGRPOTrainer", "TaskRows", "outcome", "task_dataset"]
+__all__ = ["EpisodeGRPOTrainer", "Outcome", "TaskRows", "task_dataset"]
 
 OnRollouts = Callable[[int, Sequence[Transcript], Sequence[Score]], None]
 
@@ -48,9 +48,28 @@ def task_dataset(rows: Sequence[tuple[int, int]]) -> Dataset:
     return Dataset.from_list([{"prompt": f"task {task}", "task": task, "seed": seed} for task, seed in rows])
 
 
-def outcome(score: Sequence[Score], **_: Any) -> list[float | None]:
-    """Return the value of each rollout's score; None, where there is a failure, leaves the rollout out."""
-    return [item.value for item in score]
+class Outcome:
+    """The reward: the value of an episode's score, or a weighted sum of it and its components.
+
+    Args:
+        weights: Weight of `value` and of components by name. A component that a score does not have counts nothing.
+    """
+
+    __name__ = "outcome"
+
+    def __init__(self, weights: Mapping[str, float] | None = None) -> None:
+        self.weights = dict(weights or {"value": 1.0})
+
+    def __call__(self, score: Sequence[Score], **_: Any) -> list[float | None]:
+        """Return the reward of each rollout; None, where there is a failure, leaves the rollout out."""
+        return [self.of(item) for item in score]
+
+    def of(self, score: Score) -> float | None:
+        """Return the reward of one rollout."""
+        if score.value is None:
+            return None
+        parts = {**score.components, "value": score.value}
+        return sum(weight * parts.get(name, 0.0) for name, weight in self.weights.items())
 
 
 class TaskRows:
@@ -83,6 +102,7 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         turn_tokens: The most tokens in one turn of the model.
         context: The most tokens of a conversation.
         forward_tokens: The most tokens in one forward pass of the loss, on a single process.
+        reward: Weights of the score's value and components; the value alone by default.
         on_rollouts: Hears of every batch of rollouts: optimizer step, transcripts, scores.
         **trainer: Passed to TRL's trainer; `args.max_completion_length` is the limit of the whole trajectory.
     """
@@ -95,10 +115,11 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         turn_tokens: int,
         context: int,
         forward_tokens: int = 8192,
+        reward: Mapping[str, float] | None = None,
         on_rollouts: OnRollouts | None = None,
         **trainer: Any,
     ) -> None:
-        super().__init__(reward_funcs=[outcome], rollout_func=_rollout, **trainer)
+        super().__init__(reward_funcs=[Outcome(reward)], rollout_func=_rollout, **trainer)
         self._rows = rows
         self._codec = codec
         self._turn_tokens = turn_tokens

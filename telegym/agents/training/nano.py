@@ -143,7 +143,7 @@ def _arrange(model: Qwen3ForCausalLM, rare: dict[int, str]) -> None:
     second.k_proj.weight[:] = key.repeat(model.config.num_key_value_heads, 1)
     second.v_proj.weight[:] = passed.T
     heads = passed.split(size, 1)
-    second.o_proj.weight[:] = torch.cat([head for head in heads for _ in range(groups)], 1) * 0.4
+    second.o_proj.weight[:] = torch.cat([head for head in heads for _ in range(groups)], 1) * 0.1
     second.q_norm.weight.fill_(4.0)
     model.model.norm.weight.fill_(2.0)
 

@@ -111,6 +111,7 @@ class Pipeline:
             turn_tokens=settings.rollout.turn_tokens,
             context=settings.rollout.context,
             forward_tokens=settings.grpo.forward_tokens,
+            reward=settings.grpo.reward,
             on_rollouts=self._keep_rollouts if settings.rollout.keep else None,
             model=model,
             args=self._grpo_arguments(),

@@ -163,6 +163,9 @@ class GrpoSettings(_Settings):
     """Steps in which the learning rate rises."""
     schedule: str = "constant_with_warmup"
     """How the learning rate goes on, as transformers names it."""
+    reward: dict[str, float] = {"value": 1.0}
+    """Weights of the score's `value` and of its components. Parts of a success give a signal where none succeeds; what
+    is evaluated is the value alone."""
     forward_tokens: PositiveInt = 8192
     """The most tokens in one forward pass of the loss, on a single process."""
     trl: dict[str, Any] = {}

@@ -49,8 +49,8 @@ def taught(environment: ToyEnvironment) -> Policy:
     codec = ChatCodec(tokenizer, PromptProfile(tools="none", policy="none"))
     model = nano.new_model(tokenizer, SHAPE, seed=0)
     shown = [demonstrate(codec, Episode(environment, task), demonstrator(0.8), 600) for task in environment.tasks[:240]]
-    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3)
-    for batch in batches([item for item in shown if item is not None], 2048, 3, seed=0):
+    optimizer = torch.optim.AdamW(nano.parameter_groups(model, tokenizer, 4e-3))
+    for batch in batches([item for item in shown if item is not None], 2048, 6, seed=0):
         inputs = collate([batch])
         loss = -score_tokens(model, inputs["sequences"], inputs["masks"], tokens=inputs["tokens"]).logprobs.mean()
         optimizer.zero_grad()

@@ -12,7 +12,7 @@ import pytest
 import torch
 from trl import GRPOConfig, GRPOTrainer
 
-from telegym.agents.training.grpo import EpisodeGRPOTrainer, TaskRows, outcome, task_dataset
+from telegym.agents.training.grpo import EpisodeGRPOTrainer, Outcome, TaskRows, task_dataset
 from telegym.agents.training.rollouts import Transcript
 from telegym.core.score import Failure, Score
 
@@ -116,7 +116,9 @@ def test_what_is_trained_on_is_what_was_sampled(policy: Policy, environment: Toy
         assert made["completion_mask"][row].sum() == length
         assert made["prompt_ids"][row][made["prompt_mask"][row].bool()].tolist() == transcript.prompt
         text = policy.tokenizer.decode(transcript.completion)
-        for message in transcript.episode.agent_messages()[1:]:
+        messages = transcript.episode.agent_messages()
+        last = max(place for place, message in enumerate(messages) if message.role == "assistant")
+        for message in messages[1:last]:
             assert message.role != "tool" or (message.content or "") in text
     assert {transcript.episode.done for transcript in seen} == {True}
 
@@ -181,7 +183,7 @@ def test_cut_off_rollouts_are_masked_whatever_they_end_on(
 
 def test_a_failure_is_no_reward(policy: Policy, tmp_path: Path) -> None:
     failed = Score(failure=Failure(party="judge", message="no verdict"))
-    assert outcome([Score(value=1.0), failed, Score(value=0.0)]) == [1.0, None, 0.0]
+    assert Outcome()([Score(value=1.0), failed, Score(value=0.0)]) == [1.0, None, 0.0]
 
     class Whole(Keeping):
         _may_select = False  # type: ignore[assignment]
@@ -192,6 +194,12 @@ def test_a_failure_is_no_reward(policy: Policy, tmp_path: Path) -> None:
     assert trainer.made["advantages"][12:16].tolist() == [0.0] * 4
     logged = next(row for row in trainer.state.log_history if "reward" in row)
     assert logged["episode/failures"] == 0.25
+
+
+def test_parts_of_a_success_can_be_rewarded() -> None:
+    reward = Outcome({"value": 1.0, "assertions": 0.5, "policy": 0.25})
+    partial = Score(value=0.0, components={"assertions": 0.5, "collateral": 1.0})
+    assert reward([partial, Score(value=1.0, components={"assertions": 1.0, "policy": 1.0})]) == [0.25, 1.75]
 
 
 def test_the_short_way_to_the_gradient_gives_the_gradient(
@@ -234,7 +242,7 @@ def test_learning_raises_the_success(policy: Policy, environment: ToyEnvironment
         max_steps=16,
         per_device_train_batch_size=32,
         num_generations=8,
-        learning_rate=1e-3,
+        learning_rate=3e-4,
     )
     trainer.train()
     success = [row["episode/success"] for row in trainer.state.log_history if "episode/success" in row]

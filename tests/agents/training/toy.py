@@ -63,7 +63,7 @@ def done(world: ToyWorld) -> str:
 
 
 class ToyEnvironment(Environment):
-    id: ClassVar[str] = "toy"
+    id: ClassVar[str] = "toy-units"
 
     def __init__(self, tasks: int = 200, broken: bool = False) -> None:
         self._tasks = TaskSet([Task(id=f"toy-{i}", ticket=f"The {WORDS[i % 4]} {i} is down.") for i in range(tasks)])
@@ -89,7 +89,7 @@ class ToyEnvironment(Environment):
         return Toolkit([get_alarm, reset_unit, done])
 
     def build_world(self, task: Task, seed: int) -> World:
-        return ToyWorld(Random(f"{task.id}/{seed}").randrange(100, 1000))
+        return ToyWorld(Random(f"{task.id}/{seed}").randrange(10, 100))
 
     def instructions(self, task: Task) -> str:
         return "Reset the unit that is in alarm."
@@ -120,7 +120,7 @@ def demonstrator(quality: float, seed: int = 0) -> Any:
         world = episode.world
         assert isinstance(world, ToyWorld)
         if episode.turn == 0:
-            return call(episode, "get_alarm") if good else call(episode, "reset_unit", unit=rng.randrange(100, 1000))
+            return call(episode, "get_alarm") if good else call(episode, "reset_unit", unit=rng.randrange(10, 100))
         if world.fixed or (not good and episode.turn > 1) or episode.turn > 3:
             return call(episode, "done")
         return call(episode, "reset_unit", unit=world.unit) if good else call(episode, "get_alarm")

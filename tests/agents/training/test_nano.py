@@ -1,0 +1,81 @@
+"""The nano policy: its tokenizer gives back every text, its template never rewrites, its weights copy from the start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from telegym.agents.local import load_model, load_tokenizer
+from telegym.agents.prompting import call_text
+from telegym.agents.training import nano
+from telegym.core.episode import Episode
+
+from .conftest import SHAPE, Policy
+from .toy import ToyEnvironment, demonstrator
+
+
+@given(text=st.text(max_size=60))
+def test_every_text_comes_back(taught: Policy, text: str) -> None:
+    assert taught.tokenizer.decode(taught.codec.tokenizer.encode(text, add_special_tokens=False)) == text
+
+
+def test_the_template_renders_what_the_codec_appends(taught: Policy, environment: ToyEnvironment) -> None:
+    episode, act = Episode(environment, environment.tasks[3]), demonstrator(0.8)
+    ids = taught.codec.prompt(episode)
+    while not episode.done:
+        message = act(episode)
+        ids += taught.codec.turn(message)
+        answers = episode.step(message)
+        if not episode.done:
+            ids += taught.codec.suffix(answers)
+            messages = [item.to_openai() for item in episode.agent_messages()]
+            rendered = taught.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            assert taught.tokenizer.decode(ids) == rendered
+            assert call_text(message) in rendered
+
+
+def test_a_fresh_model_expects_what_followed_last_time(taught: Policy) -> None:
+    model = nano.new_model(taught.tokenizer, SHAPE.model_copy(update={"hidden": 128, "head_size": 32}), seed=1)
+    generator = torch.Generator().manual_seed(0)
+    once = torch.tensor(sorted(nano.numbers(taught.tokenizer)))[torch.randperm(1000, generator=generator)[:40]]
+    with torch.no_grad():
+        logits = model(input_ids=torch.cat([once, once])[None]).logits[0, 40:-1]
+    ranks = (logits > logits.gather(-1, once[1:, None])).sum(-1)
+    assert (ranks < 10).float().mean() > 0.7
+
+
+def test_building_a_model_leaves_the_global_random_state(taught: Policy) -> None:
+    before = torch.random.get_rng_state()
+    first = nano.new_model(taught.tokenizer, SHAPE, seed=4)
+    assert torch.equal(before, torch.random.get_rng_state())
+    again = nano.new_model(taught.tokenizer, SHAPE, seed=4)
+    assert all(torch.equal(a, b) for a, b in zip(first.parameters(), again.parameters(), strict=True))
+
+
+def test_a_saved_model_is_small_and_the_same(taught: Policy, taught_folder: str) -> None:
+    files = {path.name: path.stat().st_size for path in Path(taught_folder).iterdir()}
+    assert files["model.safetensors"] < 2.2 * sum(p.numel() for p in taught.model.parameters()) + 20_000
+    loaded = load_model(taught_folder)
+    assert load_tokenizer(taught_folder).chat_template == nano.chat_template()
+    for name, value in taught.model.state_dict().items():
+        assert torch.allclose(loaded.state_dict()[name], value, atol=1e-3, rtol=1e-3), name
+
+
+@pytest.mark.skipif(
+    not Path(__import__("telegym.agents.local", fromlist=["x"]).model_folder("nano"), "model.safetensors").is_file(),
+    reason="the nano policy is not built",
+)
+def test_the_shipped_policy_is_small_and_knows_its_tools() -> None:
+    from telegym.agents.local import nano_agent
+    from telegym.agents.rollout import rollout
+    from telegym.envs.registry import make_environment
+
+    environment = make_environment("tau2-telecom", split="test", count=8)
+    episodes = rollout(environment, environment.tasks, nano_agent(temperature=0.0))
+    calls = [call for episode in episodes for call in episode.calls]
+    assert len(calls) > 20
+    assert sum(call.error is None for call in calls) > 0.8 * len(calls)

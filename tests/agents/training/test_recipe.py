@@ -1,0 +1,80 @@
+"""Recipes are checked before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from telegym.agents.training.recipe import Recipe, load_recipe, recipe_names
+from telegym.core.errors import ConfigurationError
+from telegym.envs.registry import make_environment
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_shipped_recipes_are_valid_and_survive_a_round_trip(name: str, tmp_path: Path) -> None:
+    recipe = load_recipe(name)
+    file = tmp_path / "config.yaml"
+    file.write_text(recipe.to_yaml(), "utf-8")
+    assert load_recipe(file) == recipe
+    for options in ({}, *recipe.evaluation.sets.values()):
+        if options.get("data", "") is not None:
+            make_environment(recipe.environment.id, **{**recipe.environment.options, **options})
+
+
+def test_every_setting_is_documented() -> None:
+    def undocumented(model: type) -> list[str]:
+        lines = Path(__import__(model.__module__, fromlist=["x"]).__file__ or "").read_text("utf-8")
+        return [name for name in getattr(model, "model_fields", {}) if f"    {name}: " not in lines]
+
+    assert undocumented(Recipe) == []
+
+
+def test_unknown_keys_name_the_nearest_one() -> None:
+    with pytest.raises(ConfigurationError) as error:
+        load_recipe("nano", ["grpo.learning_rat=1", "model.adapter.ranc=3"])
+    text = str(error.value)
+    assert "unknown key 'grpo.learning_rat'" in text
+    assert "Did you mean 'learning_rate'?" in text
+    assert "Did you mean 'rank'?" in text
+
+
+def test_wrong_values_are_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"grpo.group_size: .*greater than or equal to 2 \(it is 1\)"):
+        load_recipe("nano", ["grpo.group_size=1"])
+
+
+def test_unknown_recipes_name_the_nearest_one() -> None:
+    with pytest.raises(ConfigurationError, match="Did you mean 'nano-sft'"):
+        load_recipe("nano-sfd")
+
+
+@pytest.mark.parametrize(
+    ("override", "path", "value"),
+    [
+        ("grpo.learning_rate=1e-4", ("grpo", "learning_rate"), 1e-4),
+        ("model.adapter={rank: 4, alpha: 8}", ("model", "adapter", "rank"), 4),
+        ("evaluation.sets.benchmark.data=/somewhere", ("evaluation", "sets", "benchmark", "data"), "/somewhere"),
+        ("grpo.trl.beta=0.01", ("grpo", "trl", "beta"), 0.01),
+        ("model.adapter=null", ("model", "adapter"), None),
+    ],
+)
+def test_every_value_can_be_overridden(override: str, path: tuple[str, ...], value: object) -> None:
+    data: object = load_recipe("nano", [override]).model_dump()
+    for key in path:
+        assert isinstance(data, dict)
+        data = data[key]
+    assert data == value
+
+
+@pytest.mark.parametrize("override", ["grpo.steps", "seed.deep=1"])
+def test_malformed_overrides_are_refused(override: str) -> None:
+    with pytest.raises(ConfigurationError, match="override|seed"):
+        load_recipe("nano", ["seed=3", override])
+
+
+def test_a_recipe_is_a_mapping(tmp_path: Path) -> None:
+    file = tmp_path / "list.yaml"
+    file.write_text("- 1\n", "utf-8")
+    with pytest.raises(ConfigurationError, match="not a list"):
+        load_recipe(file)
