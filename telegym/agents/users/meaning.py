@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 
 from telegym.agents.users.acts import Act, Condition, Context
 from telegym.agents.users.concepts import find_concepts
+from telegym.agents.users.conditions import state_of
 from telegym.agents.users.language import Clause, Sentence, normalise, sentences, strip_fillers
 from telegym.agents.users.lexicon import grammar, grammar_table, lexicon
-from telegym.agents.users.conditions import state_of
 from telegym.agents.users.operations import GOAL_TOOLS, Operations
 from telegym.agents.users.readings import TESTS
 
@@ -190,6 +190,8 @@ class _Reader:
     def _same_as_before(self, sentence: Sentence) -> list[Act]:
         """Read "the same for storage" and "and roaming too"."""
         text = sentence.text.strip(" .!?;,")
+        if sentence.question and grammar("and_now").match(text) and self._operations.context.last_read:
+            return [Act("repeat")]
         if acts := self._operations.terse(text) if not (sentence.question or sentence.bullet) else []:
             return acts
         again, last = grammar("again_on_off").match(text), self._operations.context.last
@@ -271,14 +273,16 @@ class _Reader:
 
     def _after(self, sentence: Sentence, clauses: list[Clause], index: int, clause: Clause) -> None:
         """Read "once you have restarted, …": the action is presupposed if what follows is a request."""
+        if clause.marker.startswith("when") and grammar("later_on").search(clause.text):
+            self._conditions = (Condition("?"),)
+            return
         text = grammar("you_have").sub("", clause.text)
         done = (
             text != clause.text or self._lexicon.bases["gerund"].match(text) or self._lexicon.bases["past"].match(text)
         )
-        if "payment" in self._operations.context.focus and grammar("received").search(clause.text):
-            if not any(self._writes(other) for other in clauses if other is not clause):
-                self._add([Act("read", "check_payment_request")])
-                return
+        if self._awaits_request(clauses, clause):
+            self._add([Act("read", "check_payment_request")])
+            return
         if grammar("when_you_look").match(clause.text):
             self._add(self._operations.readings(clause.text))
             return
@@ -294,6 +298,12 @@ class _Reader:
             self._condition(clauses, index, clause)
         else:
             self._operations.note(clause.text)
+
+    def _awaits_request(self, clauses: list[Clause], clause: Clause) -> bool:
+        """Whether it is "let me know once you have received it", of a payment request."""
+        if "payment" not in self._operations.context.focus or not grammar("received").search(clause.text):
+            return False
+        return not any(self._writes(other) for other in clauses if other is not clause)
 
     # --- one clause ---------------------------------------------------------------------------------
 
@@ -480,14 +490,14 @@ class _Reader:
             return
         plain = not rest or grammar("harmless_consent").match(rest) or re.search(r"\b(?:this|that|it|these)\b", rest)
         found = self._contract_topics(clause.text, strict=False) or ["unclear" if plain else "unknown"]
-        if found[0] in ("unclear", "unknown") and grammar("how_much").search(clause.text):
-            found = ["refuel"]
-        elif found == ["unknown"] and grammar("buy_some").match(rest) and "refuel" in self._result.mentioned:
+        buys = grammar("buy_some").match(rest) and "refuel" in self._result.mentioned
+        if found[0] in ("unclear", "unknown") and (grammar("how_much").search(clause.text) or buys):
             found = ["refuel"]
         self._result.consents += [Consent(topic, self._offer(sentence.text)) for topic in found]
 
     def _maybe(self, sentence: Sentence, clause: Clause, rest: str) -> None:
-        if self._contract_topics(rest, strict=True) and sentence.question:
+        offered = self._offer(sentence.text) is not None
+        if (offered or self._contract_topics(rest, strict=True)) and sentence.question:
             self._consent(sentence, clause, rest)
             return
         self._result.suggestions += self._operations.actions(rest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 from telegym.agents.users.acts import Act, Condition, Context
 from telegym.agents.users.concepts import (
@@ -413,6 +414,9 @@ class Operations:
     def _mode(self, text: str, found: list[Found]) -> list[tuple[int, Act]]:
         values = [each for each in found if each.concept == "mode_value"]
         setting = next((each for each in found if each.concept == "network_mode"), None)
+        last = self.context.condition
+        if not found and last and last.fact == "mode" and last.negated and re.search(r"\bto (?:that|this|it)\b", text):
+            return [(0, Act("call", "set_network_mode_preference", (("mode", last.values[0]),)))]
         if not (values or setting) or not grammar("change_verb").search(text):
             return []
         if (
@@ -555,7 +559,8 @@ class Operations:
     def named(self, text: str, whole: str) -> list[Act]:
         """Return what a request without a verb asks: to look, unless it only names a switch, as in "next is X: …"."""
         found = find_concepts(text)
-        if found and all(each.concept in (*SWITCHES, "phone") for each in found) and not grammar("whole_status").search(text):
+        only_names = all(each.concept in (*SWITCHES, "phone") for each in found)
+        if found and only_names and not grammar("whole_status").search(text):
             self._mention(text, found)
             return []
         return self.readings(text, whole)
@@ -578,7 +583,7 @@ class Operations:
             return []
         begins = grammar("terse_set").match(text[: found[0].start])
         ends = grammar("terse_end").match(text[found[-1].end :].strip())
-        between = [text[one.end : two.start] for one, two in zip(found, found[1:], strict=False)]
+        between = [text[one.end : two.start] for one, two in pairwise(found)]
         if not begins or not ends or not all(grammar("list_gap").match(gap) for gap in between):
             return []
         self._mention(text, found)
