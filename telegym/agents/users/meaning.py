@@ -102,6 +102,7 @@ class _Reader:
         self._condition_text: tuple[str, str] | None = None
         self._mood = ""
         self._mood_text = ""
+        self._last_text = ""
         self._looked = False
         self._sentence_start = 0
 
@@ -131,10 +132,17 @@ class _Reader:
             result.deny = True
         elif number < 2 and (patterns["affirm"].search(bare) or patterns["insist"].search(bare)):
             result.affirm = True
+            self._insists(sentence)
         if grammar("asks_to_confirm").search(bare) and re.search(r"\$ ?\d|\d ?gb\b", self._text):
             result.consents.append(Consent("unclear", self._offer(self._text)))
         result.farewell |= patterns["farewell"].search(bare) is not None
         result.claim |= (not sentence.question or sentence.tagged) and self._is_claim(bare)
+
+    def _insists(self, sentence: Sentence) -> None:
+        """Read "have you tried restarting? Please do so now"."""
+        result = self._result
+        if result.past and not result.acts and not sentence.question:
+            result.acts, result.past = [act for act in result.past if act.writes], []
 
     def _announces_transfer(self, sentence: Sentence) -> bool:
         patterns = self._patterns
@@ -192,7 +200,7 @@ class _Reader:
         text = sentence.text.strip(" .!?;,")
         if sentence.question and grammar("and_now").match(text) and self._operations.context.last_read:
             return [Act("repeat")]
-        if acts := self._operations.terse(text) if not (sentence.question or sentence.bullet) else []:
+        if acts := self._operations.terse(text, len(self._sentences) == 1) if not (sentence.question or sentence.bullet) else []:
             return acts
         again, last = grammar("again_on_off").match(text), self._operations.context.last
         if again and last is not None and last.do == "set" and not sentence.question and not sentence.bullet:
@@ -273,6 +281,9 @@ class _Reader:
 
     def _after(self, sentence: Sentence, clauses: list[Clause], index: int, clause: Clause) -> None:
         """Read "once you have restarted, …": the action is presupposed if what follows is a request."""
+        if index and sentence.question and grammar("asks_when").search(clauses[index - 1].text):
+            self._operations.note(clause.text)
+            return
         if clause.marker.startswith("when") and grammar("later_on").search(clause.text):
             self._conditions = (Condition("?"),)
             return
@@ -319,7 +330,10 @@ class _Reader:
             rest = strip_fillers(rest[found[1].end() :])
             if found[0] in ("statement", "nothing", "keep"):
                 break
-        return mood or self._plain_mood(rest, text, question), rest, framing
+        mood = mood or self._plain_mood(rest, text, question)
+        if mood in ("request", "check", "ensure") and grammar("not_now").search(text):
+            mood = "maybe"
+        return mood, rest, framing
 
     def _plain_mood(self, rest: str, text: str, question: bool) -> str:
         known = self._lexicon
@@ -328,7 +342,7 @@ class _Reader:
         ):
             return "question"
         if known.bases["any"].match(rest):
-            return "request"
+            return "statement" if grammar("verb_as_noun").match(rest) else "request"
         if self._patterns["passive_need"].search(rest):
             return "suggestion"
         if question:
@@ -351,6 +365,7 @@ class _Reader:
             mood = "statement"
         mood = self._inherited(mood, framing, clause)
         self._mood, self._mood_text = mood or "statement", framing or clause.text[:40]
+        self._last_text = clause.text
         if grammar("go_ahead_with").search(framing):
             rest = f"proceed with {rest}"
         self._operations.has_acts = bool(self._result.acts)
@@ -389,6 +404,8 @@ class _Reader:
             shares = clause.link == "or"
             if clause.link == "and" and self._writes(clause):
                 return "maybe"
+        elif self._mood == "statement" and grammar("same_in_past").match(strip_fillers(clause.text)):
+            shares = self._lexicon.bases["past"].search(self._last_text) is not None
         elif self._mood == "statement":
             first = grammar("first_person").match(self._mood_text.strip()) is not None
             takes_base = grammar("takes_base_verb").search(self._mood_text) is not None
@@ -490,6 +507,8 @@ class _Reader:
             return
         plain = not rest or grammar("harmless_consent").match(rest) or re.search(r"\b(?:this|that|it|these)\b", rest)
         found = self._contract_topics(clause.text, strict=False) or ["unclear" if plain else "unknown"]
+        if found == ["unknown"] and "plan" in self._result.mentioned and grammar("switch_plan").match(rest):
+            found = ["plan"]
         buys = grammar("buy_some").match(rest) and "refuel" in self._result.mentioned
         if found[0] in ("unclear", "unknown") and (grammar("how_much").search(clause.text) or buys):
             found = ["refuel"]
@@ -705,6 +724,7 @@ def _is_rhetorical(text: str) -> bool:
 def _tidy(acts: list[Act], goal_tool: str) -> list[Act]:
     """Drop what a message says twice, and join the halves of switching the phone off and on again."""
     result: list[Act] = []
+    acts = _said_once(acts)
     wanted = {act.concept for act in acts if act.do == "set"}
     asks_goal = any(act.do == "goal" for act in acts)
     for act in acts:
@@ -731,6 +751,13 @@ def _tidy(acts: list[Act], goal_tool: str) -> list[Act]:
         else:
             result.append(act)
     return result
+
+
+def _said_once(acts: list[Act]) -> list[Act]:
+    """Return acts without the details of "toggle it on and off: turn it on, wait, turn it off"."""
+    half = len(acts) // 2
+    cycle = len(acts) == 4 and all(act.do == "set" for act in acts)
+    return acts[:half] if cycle and all(a.same_as(b) for a, b in zip(acts[:2], acts[2:], strict=True)) else acts
 
 
 def _changed_since(acts: list[Act], position: int, act: Act) -> bool:

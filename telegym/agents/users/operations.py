@@ -392,6 +392,8 @@ class Operations:
         if states[:2] == [False, True]:
             return [(phone.start, Act("call", "reboot_device"))]
         turned = re.search(r"\b(?:turn|switch|power|shut|bring)", text)
+        if _is_place(text, phone):
+            return []
         return [(phone.start, Act("power", state=states[0]))] if states and turned else []
 
     def _apn(self, text: str, found: list[Found]) -> list[tuple[int, Act]]:
@@ -497,6 +499,8 @@ class Operations:
         if each.concept == "vpn" and (linked := grammar("vpn_link").search(text)):
             return [linked[1] is None]
         after = states(text, each.end, following, particles=True)
+        if not after and (purpose := grammar("purpose_of_toggle").search(text, each.end)):
+            after = states(text, purpose.end(), following)
         before = states(text, previous, each.start)
         return without_repeats(after or before)
 
@@ -571,17 +575,28 @@ class Operations:
         opposite = {"connect_vpn": "disconnect_vpn", "disconnect_vpn": "connect_vpn"}.get(last.tool)
         return [replace(last, tool=opposite, conditions=())] if opposite else [last] if last.do == "toggle" else []
 
-    def terse(self, text: str) -> list[Act]:
-        """Return what "once more, please", "undo that" and "then mobile data on" ask."""
+    def terse(self, text: str, alone: bool) -> list[Act]:
+        """Return what "once more, please", "undo that" and "then mobile data on" ask.
+
+        Args:
+            text: A sentence.
+            alone: Whether the message is nothing else.
+        """
         last = self.context.last
         if grammar("undo").match(strip_fillers(text)) and last is not None:
             return self._undone(last)
         if grammar("only_again").match(text) and last is not None:
             return [replace(last, conditions=())] if last.writes else [_again(text)]
         found = find_concepts(text)
+        about_mode = {"network_mode", "mode_value"} & {*self.context.focus}
+        asks = alone or "please" in text or "instead" in text
+        if [each.concept for each in found] == ["mode_value"] and about_mode and asks:
+            rest = f"{text[: found[0].start]} {text[found[0].end :]}"
+            return self.actions(f"use {found[0].text}") if grammar("nothing_more").match(rest) else []
         if not found or any(each.concept not in SWITCHES for each in found):
             return []
-        begins = grammar("terse_set").match(text[: found[0].start])
+        head = text[: found[0].start]
+        begins = grammar("terse_set").match(head) or (alone and last is not None and not head.strip())
         ends = grammar("terse_end").match(text[found[-1].end :].strip())
         between = [text[one.end : two.start] for one, two in pairwise(found)]
         if not begins or not ends or not all(grammar("list_gap").match(gap) for gap in between):
@@ -684,6 +699,16 @@ def _meant(targets: list[str], wanted: list[bool], context: Context) -> str:
     if wanted and stated.get(single) is wanted[0]:
         return next((each for each in reversed(targets) if stated.get(each) is (not wanted[0])), single)
     return single
+
+
+def _is_place(text: str, phone: Found) -> bool:
+    """Whether the phone is where something is switched, not what: "switch it on in your phone's settings"."""
+    before = text[: phone.start]
+    if re.match(r"(?:'s)? (?:\w+ )?settings", text[phone.end :]):
+        return True
+    inside = re.search(r"\b(?:in|under|from|via|through|within) (?:your |the |this )?$", before)
+    pronoun = re.search(r"\b(?:it|that|them|this|these|both)\b.*\bon (?:your |the )?$", before)
+    return inside is not None or pronoun is not None
 
 
 def _again(text: str) -> Act:
