@@ -355,6 +355,9 @@ class _Reader:
         if clause.marker == "to" and self._mood in ("consent", "maybe", "past", "suggestion", "negative"):
             self._operations.note(clause.text)
             return
+        if re.match(r"(?:please )?only\b", clause.text) and any(each.kind == "after" for each in sentence.clauses):
+            self._keep(sentence, clause, clause.text)
+            return
         mood, rest, framing = self._mood_of(clause.text, sentence.question)
         if clause.marker == "to" and mood in ("request", "question"):
             mood = "check"
@@ -584,6 +587,7 @@ class _Reader:
             request
             and not grammar("give").search(text)
             and not grammar("give").search(sentence.text)
+            and not sentence.text.rstrip(" .!").endswith("please")
             and not sentence.question
         ):
             return False
@@ -631,7 +635,8 @@ class _Reader:
     def _contract_question(self, sentence: Sentence, text: str) -> bool:
         found = [t for t in ("refuel", "plan") if self._lexicon.person[t].search(text)]
         asked = grammar("asks_for_choice").search(sentence.text)
-        offered = self._offer(sentence.text) is not None and grammar("amount_asked").match(sentence.text)
+        priced = "$" in sentence.text or grammar("amount_asked").match(sentence.text)
+        offered = priced and self._offer(sentence.text) is not None
         if not found and sentence.question and offered:
             found, asked = ["refuel"], offered
         if found and asked:
