@@ -59,7 +59,7 @@ def _condition_without_object(text: str, context: Context) -> Condition:
         if condition := _condition_on(Found(each, 0, 0, each), text):
             return condition
     if "permissions" in context.focus and permission_names(text, loose=True):
-        return _permission_condition(text)
+        return _permission_condition(text) or Condition("?")
     works = grammar("works").search(text)
     fails = grammar("fails").search(text)
     negated = re.search(r"\bnot\b|n't\b|\bno\b", text) is not None

@@ -196,23 +196,20 @@ class _Reader:
             self._header = _header_verb(sentence.text)
 
     def _same_as_before(self, sentence: Sentence) -> list[Act]:
-        """Read "the same for storage" and "and roaming too"."""
+        """Read a sentence that says little by itself: "and roaming too", "off again", "and now?"."""
         text = sentence.text.strip(" .!?;,")
+        last = self._operations.context.last
         if sentence.question and grammar("and_now").match(text) and self._operations.context.last_read:
             return [Act("repeat")]
-        if acts := self._operations.terse(text, len(self._sentences) == 1) if not (sentence.question or sentence.bullet) else []:
-            return acts
-        again, last = grammar("again_on_off").match(text), self._operations.context.last
-        if again and last is not None and last.do == "set" and not sentence.question and not sentence.bullet:
-            return [replace(last, state=again["state"] == "on", conditions=())]
+        if not (sentence.question or sentence.bullet):
+            if acts := self._operations.terse(text, alone=len(self._sentences) == 1):
+                return acts
+            again = grammar("again_on_off").match(text)
+            if again and last is not None and last.do == "set":
+                return [replace(last, state=again["state"] == "on", conditions=())]
         same = grammar("same_for").match(text)
         rest = text[same.end() :] if same else text
-        bare = rest
-        for found in reversed(find_concepts(bare)):
-            bare = f"{bare[: found.start]} {bare[found.end :]}"
-        for _, pattern in grammar_table("permission_names"):
-            bare = pattern.sub(" ", bare)
-        if not grammar("nothing_more").match(bare) or not (same or grammar("more_of_it").search(rest)):
+        if not (same or grammar("more_of_it").search(rest)) or not _only_names(rest):
             return []
         return self._operations.same_for(rest, sentence.question and not same)
 
@@ -231,6 +228,8 @@ class _Reader:
             self._otherwise(sentence, clause)
         elif clause.kind == "after":
             self._after(sentence, clauses, index, clause)
+        elif index and clauses[index - 1].kind == "before" and clause.link == "and":
+            self._operations.note(clause.text)
         else:
             self._main(sentence, clause)
 
@@ -293,6 +292,9 @@ class _Reader:
         )
         if self._awaits_request(clauses, clause):
             self._add([Act("read", "check_payment_request")])
+            return
+        if (notices := grammar("notices_that").match(clause.text)) and len(clauses) > 1:
+            self._condition(clauses, index, replace(clause, text=clause.text[notices.end() :]))
             return
         if grammar("when_you_look").match(clause.text):
             self._add(self._operations.readings(clause.text))
@@ -407,8 +409,8 @@ class _Reader:
             shares = clause.link == "or"
             if clause.link == "and" and self._writes(clause):
                 return "maybe"
-        elif self._mood == "statement" and grammar("same_in_past").match(strip_fillers(clause.text)):
-            shares = self._lexicon.bases["past"].search(self._last_text) is not None
+        elif self._mood == "statement" and self._goes_on_in_past(clause):
+            shares = True
         elif self._mood == "statement":
             first = grammar("first_person").match(self._mood_text.strip()) is not None
             takes_base = grammar("takes_base_verb").search(self._mood_text) is not None
@@ -418,6 +420,11 @@ class _Reader:
         else:
             shares = False
         return self._mood if shares else mood
+
+    def _goes_on_in_past(self, clause: Clause) -> bool:
+        """Whether it goes on telling, as in "we turned it off, reset the APN settings and …"."""
+        ambiguous = grammar("same_in_past").match(strip_fillers(clause.text)) is not None
+        return ambiguous and self._lexicon.bases["past"].search(self._last_text) is not None
 
     def _writes(self, clause: Clause) -> bool:
         return any(act.writes for act in Operations(self._operations.context, self._text).actions(clause.text))
@@ -582,7 +589,6 @@ class _Reader:
 
     def _personal(self, sentence: Sentence, text: str, request: bool) -> bool:
         """Collect questions about the person; return whether the clause is about nothing else."""
-        person = self._lexicon.person
         if (
             request
             and not grammar("give").search(text)
@@ -591,32 +597,8 @@ class _Reader:
             and not sentence.question
         ):
             return False
-        topics = [
-            name
-            for name in (*_HARD_TOPICS, "location", "since", "which_app", "wifi_access")
-            if person[name].search(text)
-        ]
-        if person["reason"].search(text) and not topics:
-            topics = ["reason"]
         concepts = {found.concept for found in find_concepts(text)}
-        if (
-            "location" in topics
-            and concepts & {"status_bar", "network_status", "airplane", "apn", "sim"}
-            and "you" not in text
-        ):
-            topics.remove("location")
-        if "name" in topics and concepts & {
-            "apn",
-            "vpn",
-            "wifi",
-            "network_status",
-            "network_mode",
-            "app",
-            "installed_apps",
-        }:
-            topics.remove("name")
-        if "which_app" in topics and "permission" in text:
-            topics.remove("which_app")
+        topics = _person_topics(text, concepts)
         unknown = []
         if not concepts - {"phone", "agent_data", "payment", "app", "sim"} or "email" in text:
             unknown = [n for n, p in self._lexicon.unknown_topics.items() if n not in ("history",) and p.search(text)]
@@ -635,13 +617,14 @@ class _Reader:
     def _contract_question(self, sentence: Sentence, text: str) -> bool:
         found = [t for t in ("refuel", "plan") if self._lexicon.person[t].search(text)]
         asked = grammar("asks_for_choice").search(sentence.text)
-        priced = "$" in sentence.text or grammar("amount_asked").match(sentence.text)
+        priced = "$" in sentence.text or grammar("amount_asked").match(sentence.text) is not None
         offered = priced and self._offer(sentence.text) is not None
         if not found and sentence.question and offered:
-            found, asked = ["refuel"], offered
-        if found and asked:
+            found = ["refuel"]
+        agrees = bool(found) and (asked is not None or offered)
+        if agrees:
             self._result.consents += [Consent(topic, self._offer(sentence.text)) for topic in found]
-        return bool(found and asked)
+        return agrees
 
     def _contract_topics(self, text: str, strict: bool) -> list[str]:
         names = _CONTRACT + (() if strict else ("carrier",))
@@ -685,6 +668,15 @@ def _stronger(before: str, new: str) -> str:
     if before == "request" and new == "ensure":
         return "ensure"
     return max(before, new, key=order.index)
+
+
+def _only_names(text: str) -> bool:
+    """Whether a text consists of things and permissions, and of words without a meaning of their own."""
+    for found in reversed(find_concepts(text)):
+        text = f"{text[: found.start]} {text[found.end :]}"
+    for _, pattern in grammar_table("permission_names"):
+        text = pattern.sub(" ", text)
+    return grammar("nothing_more").match(text) is not None
 
 
 def _person_topics(text: str, concepts: set[str]) -> list[str]:

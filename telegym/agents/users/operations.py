@@ -724,18 +724,6 @@ def _without_purpose(text: str) -> str:
     return re.sub(r"\bfor (?:\w+ ){1,4}to (?:work|function|connect)\b.*", "", text)
 
 
-def _is_part_of_another(concept: str, concepts: list[str], text: str) -> bool:
-    """Whether a mention only says more about another, as MMS in "the APN settings for MMS"."""
-    if concept == "mms" and "permissions" in concepts:
-        return "send" not in text
-    if concept in ("mms", "data", "internet") and "apn" in concepts:
-        return re.search(r"\b(?:send|try|test)\b", text) is None
-    if concept == "app":
-        return bool({"permissions", "mms", "installed_apps"} & set(concepts))
-    within = {"data": "speed", "internet": "speed", "wifi": "speed", "mode_value": "network_mode"}
-    return within.get(concept) in concepts
-
-
 def _power_states(text: str) -> list[bool]:
     """Return whether a text turns the phone on or off, in order."""
     words = grammar("power_state").finditer(text)
