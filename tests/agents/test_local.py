@@ -8,14 +8,14 @@ import pytest
 
 pytest.importorskip("torch")
 
-from telegym.agents.local import LocalAgent, PlayerSettings, load_model  # noqa: E402
-from telegym.agents.prompting import PromptProfile  # noqa: E402
-from telegym.agents.rollout import play_episodes, rollout  # noqa: E402
-from telegym.core.episode import EndReason, Episode  # noqa: E402
-from telegym.core.errors import ConfigurationError  # noqa: E402
+from telegym.agents.local import LocalAgent, PlayerSettings, load_model
+from telegym.agents.prompting import PromptProfile
+from telegym.agents.rollout import play_episodes, rollout
+from telegym.core.episode import EndReason, Episode
+from telegym.core.errors import ConfigurationError
 
-from .training.conftest import environment, taught, taught_folder  # noqa: E402, F401
-from .training.toy import ToyEnvironment  # noqa: E402
+from .training.conftest import environment, taught, taught_folder  # noqa: F401
+from .training.toy import ToyEnvironment
 
 TOLD = PromptProfile(tools="none", policy="none")
 

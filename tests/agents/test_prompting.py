@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
@@ -22,7 +22,9 @@ class FakeTokenizer:
     """One token a character, and a template that marks turns."""
 
     eos_token, eos_token_id = END, 1
-    all_special_tokens: ClassVar[list[str]] = [END]
+
+    def __init__(self) -> None:
+        self.all_special_tokens = [END]
 
     def apply_chat_template(self, conversation: list[dict[str, Any]], **options: Any) -> str:
         tools = options.get("tools")

@@ -14,6 +14,7 @@ The methods overridden are pinned by a test to TRL 1.16.0.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -31,10 +32,13 @@ from telegym.agents.training.rollouts import OnEnd, Player, Transcript, play
 from telegym.agents.training.scoring import score_tokens
 from telegym.core.environment import Environment
 from telegym.core.episode import Episode
+from telegym.core.errors import did_you_mean
 from telegym.core.score import Score
 from telegym.core.task import Task
 
 __all__ = ["EpisodeGRPOTrainer", "Outcome", "TaskRows", "task_dataset"]
+
+logger = logging.getLogger(__name__)
 
 OnRollouts = Callable[[int, Sequence[Transcript], Sequence[Score]], None]
 
@@ -52,16 +56,22 @@ class Outcome:
     """The reward: the value of an episode's score, or a weighted sum of it and its components.
 
     Args:
-        weights: Weight of `value` and of components by name. A component that a score does not have counts nothing.
+        weights: Weight of `value` and of components by name. A component that a score does not have counts nothing;
+            one that no score of a batch has is named in a warning.
     """
 
     __name__ = "outcome"
 
     def __init__(self, weights: Mapping[str, float] | None = None) -> None:
         self.weights = dict(weights or {"value": 1.0})
+        self._unseen = set(self.weights) - {"value"}
 
     def __call__(self, score: Sequence[Score], **_: Any) -> list[float | None]:
         """Return the reward of each rollout; None, where there is a failure, leaves the rollout out."""
+        seen = {name for item in score for name in item.components}
+        for name in sorted(self._unseen - seen) if seen else ():
+            logger.warning("no score has the component %r.%s", name, did_you_mean(name, seen))
+        self._unseen = set() if seen else self._unseen
         return [self.of(item) for item in score]
 
     def of(self, score: Score) -> float | None:

@@ -54,7 +54,7 @@ def taught(environment: ToyEnvironment) -> Policy:
         inputs = collate([batch])
         loss = -score_tokens(model, inputs["sequences"], inputs["masks"], tokens=inputs["tokens"]).logprobs.mean()
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     torch.set_num_threads(threads)
     return Policy(model, tokenizer, codec)

@@ -101,7 +101,7 @@ def test_what_is_trained_on_is_what_was_sampled(policy: Policy, environment: Toy
     seen: list[Transcript] = []
 
     class Whole(Keeping):
-        _may_select = False  # type: ignore[assignment]
+        _may_select = False
 
     trainer = make_trainer(
         policy, environment, tmp_path, Whole, lambda step, transcripts, scores: seen.extend(transcripts), max_steps=1
@@ -186,7 +186,7 @@ def test_a_failure_is_no_reward(policy: Policy, tmp_path: Path) -> None:
     assert Outcome()([Score(value=1.0), failed, Score(value=0.0)]) == [1.0, None, 0.0]
 
     class Whole(Keeping):
-        _may_select = False  # type: ignore[assignment]
+        _may_select = False
 
     trainer = make_trainer(policy, ToyEnvironment(400, broken=True), tmp_path, Whole, max_steps=1)
     trainer.train()
@@ -200,6 +200,15 @@ def test_parts_of_a_success_can_be_rewarded() -> None:
     reward = Outcome({"value": 1.0, "assertions": 0.5, "policy": 0.25})
     partial = Score(value=0.0, components={"assertions": 0.5, "collateral": 1.0})
     assert reward([partial, Score(value=1.0, components={"assertions": 1.0, "policy": 1.0})]) == [0.25, 1.75]
+
+
+def test_a_component_that_no_score_has_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    reward = Outcome({"value": 1.0, "asertions": 0.5})
+    for _ in range(2):
+        assert reward([Score(value=1.0, components={"assertions": 1.0})]) == [1.0]
+    assert [record.getMessage() for record in caplog.records] == [
+        "no score has the component 'asertions'. Did you mean 'assertions'?"
+    ]
 
 
 def test_the_short_way_to_the_gradient_gives_the_gradient(

@@ -69,7 +69,7 @@ def test_every_value_can_be_overridden(override: str, path: tuple[str, ...], val
 
 @pytest.mark.parametrize("override", ["grpo.steps", "seed.deep=1"])
 def test_malformed_overrides_are_refused(override: str) -> None:
-    with pytest.raises(ConfigurationError, match="override|seed"):
+    with pytest.raises(ConfigurationError, match=r"override|seed"):
         load_recipe("nano", ["seed=3", override])
 
 

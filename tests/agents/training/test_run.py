@@ -94,7 +94,7 @@ def test_a_finished_run_has_nothing_left_to_do(finished: RunResult, taught_folde
 
 @pytest.mark.parametrize("values", [{"groups": 3, "batch_size": 5}, {"trl": {"bta": 0.1}}])
 def test_impossible_settings_are_refused(taught_folder: str, tmp_path: Path, values: dict[str, Any]) -> None:
-    with pytest.raises(ConfigurationError, match="cannot be split|Did you mean 'beta'"):
+    with pytest.raises(ConfigurationError, match=r"cannot be split|Did you mean 'beta'"):
         train(recipe(taught_folder, **values), name="x", runs=tmp_path, console=quiet())
 
 
