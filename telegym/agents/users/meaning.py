@@ -222,6 +222,8 @@ class _Reader:
             self._outcome(clause)
             if clause.kind == "before" and index == 0 and clause.marker.startswith(("until", "till")):
                 self._mood = "negative"
+        elif clause.kind == "condition" and index and grammar("what_if").match(clauses[0].text + " " + clause.text):
+            self._add(self._operations.readings(clause.text))
         elif clause.kind == "condition":
             self._condition(clauses, index, clause)
         elif clause.kind == "otherwise":
@@ -285,6 +287,7 @@ class _Reader:
             return
         if clause.marker.startswith("when") and grammar("later_on").search(clause.text):
             self._conditions = (Condition("?"),)
+            self._puts_off(index)
             return
         text = grammar("you_have").sub("", clause.text)
         done = (
@@ -311,6 +314,13 @@ class _Reader:
             self._condition(clauses, index, clause)
         else:
             self._operations.note(clause.text)
+
+    def _puts_off(self, index: int) -> None:
+        """Take back what the sentence asked before it said that this is for later."""
+        if index:
+            later = self._result.acts[self._sentence_start :]
+            self._result.suggestions += [act for act in later if act.writes]
+            del self._result.acts[self._sentence_start :]
 
     def _awaits_request(self, clauses: list[Clause], clause: Clause) -> bool:
         """Whether it is "let me know once you have received it", of a payment request."""
