@@ -72,7 +72,7 @@ class Operations:
         self.missing: list[str] = []
         self.has_acts = False
         self._text = text
-        self._keys = 0
+        self._keys = context.condition.key if context.condition else 0
         self._together: tuple[str, ...] = ()
 
     # --- what is talked about -----------------------------------------------------------------------

@@ -144,7 +144,8 @@ class ScriptedUser(User):
         acts = list(heard.acts)
         confirmed = heard.affirm or memory.pending_unasked
         if memory.pending and confirmed and not heard.deny:
-            acts = [*(act for act in memory.pending if not any(act.same_as(new) for new in acts)), *acts]
+            earlier = [act for act in memory.pending if not any(act.same_as(new) for new in acts)]
+            acts = [*map(_from_before, earlier), *acts]
             memory.context = replace(memory.context, last=acts[-1])
         elif memory.pending and heard.deny and not acts:
             memory.answers.append(self._speech.pick("declined", memory.turn))
@@ -441,6 +442,14 @@ class ScriptedUser(User):
         return Message(role="user", content=text.strip() or self._speech.pick("ask_next", self._memory.turn))
 
 
+def _from_before(act: Act) -> Act:
+    """Return an act of an earlier message, with conditions that are not taken for those of a later one."""
+    own = tuple(replace(each, key=each.key + _EARLIER) if each.key else each for each in act.conditions)
+    return replace(act, conditions=own)
+
+
+_EARLIER = 10_000
+"""Added to the keys of the conditions of an earlier message."""
 _FORGOTTEN = {
     "reseat_sim_card": ("sim",),
     "reboot_device": ("sim", "apn", "mmsc"),

@@ -45,7 +45,8 @@ _NOT_ABROAD = re.compile(
 _MMS = re.compile(r"\bmms\b|\b(?:picture|photo|multimedia|group) (?:message|messaging|text)", re.I)
 _PURCHASE = re.compile(r"[^,;]*\b(?:refuel\w*|top[- ]?ups?|top\w* up|add\w*|buy\w*|purchas\w*)\b[^;]*", re.I)
 _SINCE = re.compile(
-    r"\b((?:for|over) (?:the )?(?:past|last)|since|for (?:about |around )?(?=\w+ (?:hour|day|minute|week)))[^.,;!?\n]*",
+    r"\bfor (?:about |around )?\w+ (?:hour|day|minute|week)s?\b"
+    r"|\b(?:(?:for|over) (?:the )?(?:past|last)|since)\b[^.,;!?\n]*",
     re.I,
 )
 _REFUSAL = re.compile(r"\b(not|n't|never|refuse|unwilling|reluctant|decline|no)\b", re.I)
@@ -100,7 +101,7 @@ class UserScenario(BaseModel):
     def since(self) -> str | None:
         """When the trouble began, as it completes "It has been like this …", or None if the scenario does not say."""
         found = _SINCE.search(f"{self.reason_for_call} {self.known_info}")
-        return found[0].strip() if found else None
+        return found[0][0].lower() + found[0][1:].strip() if found else None
 
     @property
     def first_name(self) -> str:

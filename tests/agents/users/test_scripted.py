@@ -402,3 +402,18 @@ def test_make_user() -> None:
         make_user("skripted", scenario())
     with pytest.raises(ConfigurationError, match="openai:MODEL"):
         make_user("openai:", scenario())
+
+
+def test_conditions_of_two_messages_are_judged_apart() -> None:
+    person = Person([], persona="Hard")
+    person.hear("Are you on a VPN? If so, please disconnect it.")
+    mode = "Please check your network mode preference. If it isn't 4G/5G preferred, change it to that."
+    assert person.hear(mode).calls == ["check_vpn_status", "check_network_mode_preference"]
+
+
+def test_a_condition_raised_before_is_not_taken_for_a_new_one() -> None:
+    person = Person([("turn_airplane_mode_on", {})], family="mms_issue")
+    person.hear("Is airplane mode on?")
+    turn = person.hear("If so, turn it off. If the SIM card is missing, reseat it.")
+    assert turn.calls[0] == "toggle_airplane_mode"
+    assert "reseat_sim_card" not in turn.calls

@@ -150,3 +150,10 @@ def test_every_published_scenario(tau2_data: Path) -> None:
         assert scenario.pays_bills == (family == "service_issue")
         assert not scenario.accepts_plan_change
         assert (scenario.abroad is None) == (family == "service_issue")
+
+
+def test_since_is_only_the_time() -> None:
+    scenario = UserScenario.from_benchmark(
+        {"instructions": {"reason_for_call": "For some hours your phone has had no signal at all."}}
+    )
+    assert scenario.since == "for some hours"
