@@ -37,6 +37,11 @@ def vllm_server(model: Path, log: Path, *, context: int, options: Sequence[str] 
         *("--model", str(model), "--served-model-name", "tiny", "--host", "127.0.0.1", "--port", str(port)),
         *("--enable-auto-tool-choice", "--tool-call-parser", "hermes"),
         *("--max-model-len", str(context), "--dtype", "float32", "--enforce-eager", *options),
+        # A prompt read in chunks sets the generator of a seeded request back, which generators on a CPU cannot do: the
+        # whole engine dies of it.
+        *("--no-enable-chunked-prefill", "--max-num-batched-tokens", str(context)),
+        # A model that has learnt nothing would fill the calls it is made to write with spaces.
+        *("--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}'),
     ]
     with log.open("w") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=_environment())
