@@ -300,7 +300,9 @@ class Session:
             complete = tokens[number] in self._stop_ids
             full = len(row.turn) >= self._sampling.turn_tokens or row.length + 1 >= self._sampling.context
             if complete or full:
-                ended.append(SampledTurn(row.index, row.turn, complete, row.logprobs if self._sampling.logprobs else None))
+                ended.append(
+                    SampledTurn(row.index, row.turn, complete, row.logprobs if self._sampling.logprobs else None)
+                )
                 row.turn, row.logprobs, row.resting = [], [], True
         return ended
 
