@@ -9,6 +9,9 @@ import pytest
 
 from telegym.envs.registry import register_environment
 
+# The models of the tests are so small that a second thread only waits for the first.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parent.parent
 _SIBLING = ROOT.parent / "shared" / "tau2"
 
