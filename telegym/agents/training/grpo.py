@@ -17,7 +17,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
@@ -28,6 +28,7 @@ from trl import GRPOTrainer
 
 from telegym.agents.generation import GenerationEngine, SampledTurn, Sampling
 from telegym.agents.prompting import ChatCodec
+from telegym.agents.training.credit import blamed_turns
 from telegym.agents.training.rollouts import OnEnd, Player, Transcript, play
 from telegym.agents.training.scoring import score_tokens
 from telegym.core.environment import Environment
@@ -112,6 +113,8 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         turn_tokens: The most tokens in one turn of the model.
         context: The most tokens of a conversation.
         forward_tokens: The most tokens in one forward pass of the loss, on a single process.
+        credit: `trajectory`: all turns of a rollout share its advantage; `turn`: a negative advantage falls on the turns
+            that are to blame alone (see `telegym.agents.training.credit`).
         reward: Weights of the score's value and components; the value alone by default.
         on_rollouts: Hears of every batch of rollouts: optimizer step, transcripts, scores.
         **trainer: Passed to TRL's trainer; `args.max_completion_length` is the limit of the whole trajectory.
@@ -125,6 +128,7 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         turn_tokens: int,
         context: int,
         forward_tokens: int = 8192,
+        credit: Literal["trajectory", "turn"] = "trajectory",
         reward: Mapping[str, float] | None = None,
         on_rollouts: OnRollouts | None = None,
         **trainer: Any,
@@ -135,6 +139,8 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         self._turn_tokens = turn_tokens
         self._context = context
         self._forward_tokens = forward_tokens
+        self._by_turn = credit == "turn"
+        self._transcripts: list[Transcript] = []
         self._on_rollouts = on_rollouts
         self._batch: list[dict[str, Any]] = []
         self._asked: Tensor | None = None
@@ -147,12 +153,15 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         """Remember which tasks are to be played; afterwards, leave out rollouts that teach nothing."""
         self._batch = inputs
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        if self._by_turn:
+            output["advantages"] = self._charge(output["advantages"], output["completion_ids"].shape[1])
         return self._informative(output) if self._may_select else output
 
     def play_batch(self) -> dict[str, Any]:
         """Play the present batch and return it in the form of TRL's rollout functions."""
         episodes = self._rows.episodes(self._batch)
         transcripts = self.play_in_lock_step(episodes) if self.in_lock_step else self._play(episodes)
+        self._transcripts = transcripts
         scores = [transcript.episode.score() for transcript in transcripts]
         self._report(transcripts, scores)
         masks = [
@@ -177,11 +186,11 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         model = self.accelerator.unwrap_model(self.model)
         engine = GenerationEngine(model, self.eos_token_ids, sampling, rows=len(episodes))
         seeds = [f"{self.args.seed}/{self.state.global_step}/{index}" for index in range(len(episodes))]
-        return play(engine, self._codec, episodes, seeds, self.max_completion_length)
+        return play(engine, self._codec, episodes, seeds, self.max_completion_length, watch=self._by_turn)
 
     def play_in_lock_step(self, episodes: Sequence[Episode], on_end: OnEnd | None = None) -> list[Transcript]:
         """Play episodes turn by turn through TRL; every rank takes part in every turn until all have finished."""
-        player = Player(self._codec, episodes, self.max_completion_length, on_end)
+        player = Player(self._codec, episodes, self.max_completion_length, on_end, self._by_turn)
         active = list(range(len(episodes)))
         while True:
             widest = int(self.accelerator.gather(torch.tensor([len(active)], device=self.accelerator.device)).max())
@@ -234,9 +243,18 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         whole = args.steps_per_generation == 1 and self.accelerator.num_processes == 1
         return bool(self.model.training and whole and self.beta == 0.0 and not self._entropy_bonus_enabled)
 
+    def _charge(self, advantages: Tensor, width: int) -> Tensor:
+        """Spread advantages over tokens; a negative one falls on the turns to blame."""
+        spread = advantages[:, None].repeat(1, width)
+        for row, transcript in enumerate(self._transcripts):
+            if advantages[row] < 0:
+                for (start, end), guilty in zip(transcript.turns, blamed_turns(transcript), strict=True):
+                    spread[row, start:end] *= float(guilty)
+        return spread
+
     @staticmethod
     def _informative(output: dict[str, Any]) -> dict[str, Any]:
-        chosen = output["advantages"].abs() > 1e-3
+        chosen = (output["advantages"].abs() > 1e-3).reshape(len(output["advantages"]), -1).any(1)
         if not bool(chosen.any()):
             chosen[0] = True
         size = len(chosen)

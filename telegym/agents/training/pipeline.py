@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import re
 import signal
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -83,6 +84,7 @@ class Pipeline:
         settings = self.recipe.model
         tokenizer = load_tokenizer(settings.name)
         model = load_model(settings.name, dtype=_DTYPES[settings.dtype], **settings.options)
+        self._freeze(model)
         codec = ChatCodec(tokenizer, self.recipe.prompt)
         trainer = self._grpo_trainer(model, tokenizer, codec)
         player = _Player(self.recipe, trainer, codec)
@@ -95,6 +97,14 @@ class Pipeline:
             self._settings().write(self.folder.model)
         self._evaluate("after", player)
         self._conclude()
+
+    def _freeze(self, model: Any) -> None:
+        names = [name for name, _ in model.named_parameters()]
+        for pattern in self.recipe.model.frozen:
+            if not any(re.search(pattern, name) for name in names):
+                raise ConfigurationError(f"model.frozen: {pattern!r} matches no parameter; the first is {names[0]!r}")
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(not any(re.search(pattern, name) for pattern in self.recipe.model.frozen))
 
     def _grpo_trainer(self, model: Any, tokenizer: Any, codec: ChatCodec) -> EpisodeGRPOTrainer:
         from telegym.agents.training.grpo import EpisodeGRPOTrainer, TaskRows, task_dataset
@@ -111,6 +121,7 @@ class Pipeline:
             turn_tokens=settings.rollout.turn_tokens,
             context=settings.rollout.context,
             forward_tokens=settings.grpo.forward_tokens,
+            credit=settings.grpo.credit,
             reward=settings.grpo.reward,
             on_rollouts=self._keep_rollouts if settings.rollout.keep else None,
             model=model,

@@ -96,6 +96,8 @@ class ModelSettings(_Settings):
     """Size of a new model."""
     adapter: AdapterSettings | None = None
     """Trains an adapter; null trains all weights."""
+    frozen: list[str] = []
+    """Regular expressions: parameters whose names match one are not trained, for example `embed_tokens`."""
     options: dict[str, Any] = {}
     """Passed to `from_pretrained` of transformers, for example `attn_implementation`."""
 
@@ -163,6 +165,9 @@ class GrpoSettings(_Settings):
     """Steps in which the learning rate rises."""
     schedule: str = "constant_with_warmup"
     """How the learning rate goes on, as transformers names it."""
+    credit: Literal["trajectory", "turn"] = "trajectory"
+    """`trajectory`: all turns of a rollout share its advantage; `turn`: a negative advantage falls on the turns that are
+    to blame alone: those in which a component of the score fell."""
     reward: dict[str, float] = {"value": 1.0}
     """Weights of the score's `value` and of its components. Parts of a success give a signal where none succeeds; what
     is evaluated is the value alone."""

@@ -34,6 +34,11 @@ class Transcript:
     logprobs: list[float] = field(default_factory=list)
     """Log-probability of each sampled token (0.0 for the others), where the sampler gave it."""
 
+    turns: list[tuple[int, int]] = field(default_factory=list)
+    """Where each turn of the model begins and ends in the completion."""
+    components: list[dict[str, float]] = field(default_factory=list)
+    """Components of the score before the first turn and after each turn, if they were watched."""
+
     @property
     def sampled(self) -> int:
         """How many tokens the model sampled."""
@@ -51,15 +56,24 @@ class Player:
         episodes: What is played; none has ended.
         completion_tokens: The most tokens after the prompt; an episode that would need more is cut off.
         on_end: Hears of each episode that has ended.
+        watch: Whether to score each episode after every turn.
     """
 
     def __init__(
-        self, codec: ChatCodec, episodes: Sequence[Episode], completion_tokens: int, on_end: OnEnd | None = None
+        self,
+        codec: ChatCodec,
+        episodes: Sequence[Episode],
+        completion_tokens: int,
+        on_end: OnEnd | None = None,
+        watch: bool = False,
     ) -> None:
         self.transcripts = [Transcript(episode, codec.prompt(episode)) for episode in episodes]
         self._codec = codec
         self._limit = completion_tokens
         self._on_end = on_end
+        self._watch = watch
+        for transcript in self.transcripts:
+            self._look(transcript)
 
     def advance(self, turns: Sequence[SampledTurn]) -> list[list[int] | None]:
         """Play ended turns; return the tokens up to the next turn of each, or None where the episode is over."""
@@ -69,6 +83,7 @@ class Player:
         transcript = self.transcripts[turn.index]
         room = self._limit - len(transcript.completion)
         ids, cut = turn.ids[:room], len(turn.ids) > room or not turn.complete
+        transcript.turns.append((len(transcript.completion), len(transcript.completion) + len(ids)))
         _append(transcript, ids, 1, turn.logprobs)
         suffix = None if cut else self._answer(transcript, ids)
         if suffix is None or len(transcript.completion) + len(suffix) >= self._limit:
@@ -82,7 +97,12 @@ class Player:
 
     def _answer(self, transcript: Transcript, ids: list[int]) -> list[int] | None:
         messages = transcript.episode.step(self._codec.text(ids))
+        self._look(transcript)
         return None if transcript.episode.done else self._codec.suffix(messages)
+
+    def _look(self, transcript: Transcript) -> None:
+        if self._watch:
+            transcript.components.append(transcript.episode.score().components)
 
 
 def play(
@@ -92,6 +112,7 @@ def play(
     seeds: Sequence[str],
     completion_tokens: int,
     on_end: OnEnd | None = None,
+    watch: bool = False,
 ) -> list[Transcript]:
     """Play episodes with one model to their ends.
 
@@ -102,8 +123,9 @@ def play(
         seeds: Seed of each episode's sampling.
         completion_tokens: The most tokens after the prompt.
         on_end: Hears of each episode that has ended.
+        watch: Whether to score each episode after every turn.
     """
-    player = Player(codec, episodes, completion_tokens, on_end)
+    player = Player(codec, episodes, completion_tokens, on_end, watch)
     engine.run([transcript.prompt for transcript in player.transcripts], seeds, player.advance)
     return player.transcripts
 
