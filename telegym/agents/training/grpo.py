@@ -113,8 +113,8 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         turn_tokens: The most tokens in one turn of the model.
         context: The most tokens of a conversation.
         forward_tokens: The most tokens in one forward pass of the loss, on a single process.
-        credit: `trajectory`: all turns of a rollout share its advantage; `turn`: a negative advantage falls on the turns
-            that are to blame alone (see `telegym.agents.training.credit`).
+        credit: `trajectory`: all turns of a rollout share its advantage; `turn`: a negative advantage falls on the
+            turns to blame alone (see `telegym.agents.training.credit`).
         reward: Weights of the score's value and components; the value alone by default.
         on_rollouts: Hears of every batch of rollouts: optimizer step, transcripts, scores.
         **trainer: Passed to TRL's trainer; `args.max_completion_length` is the limit of the whole trajectory.

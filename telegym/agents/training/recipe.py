@@ -166,8 +166,8 @@ class GrpoSettings(_Settings):
     schedule: str = "constant_with_warmup"
     """How the learning rate goes on, as transformers names it."""
     credit: Literal["trajectory", "turn"] = "trajectory"
-    """`trajectory`: all turns of a rollout share its advantage; `turn`: a negative advantage falls on the turns that are
-    to blame alone: those in which a component of the score fell."""
+    """`trajectory`: all turns of a rollout share its advantage; `turn`: a negative advantage falls only on the turns in
+    which a component of the score fell or a call failed."""
     reward: dict[str, float] = {"value": 1.0}
     """Weights of the score's `value` and of its components. Parts of a success give a signal where none succeeds; what
     is evaluated is the value alone."""
