@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 
 import pytest
 from jsonschema import Draft202012Validator
 
+from telegym.core.episode import Episode
 from telegym.envs.registry import make_environment
 from telegym.envs.tau2_telecom.environment import Tau2Telecom
 
@@ -38,6 +40,29 @@ def _opening() -> str:
     return "\n\n".join(f"# {task.id}\n\n{task.ticket}" for task in tasks) + "\n"
 
 
+def _model_user() -> str:
+    from telegym.agents.users.model import system_prompt
+
+    environment = Tau2Telecom(mode="dual", split="test", count=6)
+    prompts = {task.id: system_prompt(environment.scenario(task)) for task in environment.tasks}
+    return "\n\n".join(f"# {name}\n\n{prompt}" for name, prompt in prompts.items()) + "\n"
+
+
+def _nano_prompts() -> str:
+    """The opening of episodes as the shipped policy's template renders it, tools full, compact and none."""
+    transformers = pytest.importorskip("transformers")
+    from telegym.agents.prompting import ChatCodec, PromptProfile
+
+    tokenizer = transformers.AutoTokenizer.from_pretrained(resources.files("telegym.agents.training").joinpath("nano"))
+    environment = Tau2Telecom(split="test", count=1)
+    parts = []
+    for tools in ("none", "compact", "full"):
+        codec = ChatCodec(tokenizer, PromptProfile(tools=tools, policy="none"))
+        text = tokenizer.decode(codec.prompt(Episode(environment, environment.tasks[0])))
+        parts.append(f"# tools: {tools}\n\n{text}")
+    return "\n\n".join(parts) + "\n"
+
+
 FILES: dict[str, Callable[[], str]] = {
     "tau2_telecom_solo_tools.json": lambda: _tools("solo"),
     "tau2_telecom_dual_tools.json": lambda: _tools("dual"),
@@ -46,6 +71,8 @@ FILES: dict[str, Callable[[], str]] = {
     "tau2_telecom_dual_manual.md": lambda: _prompt("dual", "manual"),
     "tau2_telecom_dual_workflow.md": lambda: _prompt("dual", "workflow"),
     "tau2_telecom_tickets.md": _opening,
+    "tau2_telecom_model_user.md": _model_user,
+    "nano_prompts.md": _nano_prompts,
 }
 
 
