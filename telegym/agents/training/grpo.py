@@ -32,7 +32,7 @@ from telegym.agents.training.credit import blamed_turns
 from telegym.agents.training.rollouts import OnEnd, Player, Transcript, play
 from telegym.agents.training.scoring import score_tokens
 from telegym.core.environment import Environment
-from telegym.core.episode import Episode
+from telegym.core.episode import Episode, Limits
 from telegym.core.errors import did_you_mean
 from telegym.core.score import Score
 from telegym.core.task import Task
@@ -90,17 +90,26 @@ class TaskRows:
         environment: The domain.
         tasks: The tasks that rows refer to by position.
         record: Whether episodes keep what trajectories need.
+        limits: Fields of `Limits` that override the environment's.
     """
 
-    def __init__(self, environment: Environment, tasks: Sequence[Task], record: bool = False) -> None:
+    def __init__(
+        self,
+        environment: Environment,
+        tasks: Sequence[Task],
+        record: bool = False,
+        limits: Mapping[str, float | None] | None = None,
+    ) -> None:
         self._environment = environment
         self._tasks = tasks
         self._record = record
+        self._limits = Limits.model_validate({**environment.limits.model_dump(), **(limits or {})})
 
     def episodes(self, rows: Sequence[dict[str, Any]]) -> list[Episode]:
         """Return a fresh episode for each row."""
         return [
-            Episode(self._environment, self._tasks[row["task"]], seed=row["seed"], record=self._record) for row in rows
+            Episode(self._environment, self._tasks[row["task"]], row["seed"], self._limits, record=self._record)
+            for row in rows
         ]
 
 

@@ -116,7 +116,7 @@ class Pipeline:
         chosen = rng.sample(range(len(environment.tasks)), min(count, len(environment.tasks)))
         rows = [(chosen[index % len(chosen)], rng.getrandbits(31)) for index in range(count)]
         return EpisodeGRPOTrainer(
-            rows=TaskRows(environment, environment.tasks, record=settings.rollout.keep),
+            rows=TaskRows(environment, environment.tasks, settings.rollout.keep, settings.rollout.limits),
             codec=codec,
             turn_tokens=settings.rollout.turn_tokens,
             context=settings.rollout.context,

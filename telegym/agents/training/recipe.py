@@ -21,9 +21,11 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    field_validator,
 )
 
 from telegym.agents.prompting import PromptProfile
+from telegym.core.episode import Limits
 from telegym.core.errors import ConfigurationError, did_you_mean
 
 __all__ = [
@@ -126,10 +128,23 @@ class RolloutSettings(_Settings):
     """The most tokens after the prompt, tool results included."""
     context: PositiveInt = 4096
     """The most tokens of a conversation."""
+    limits: dict[str, int | float | None] = {}
+    """Limits of training episodes (fields of `telegym.core.episode.Limits`) that differ from the environment's: an
+    episode that is lost early need not be played to the end. Evaluations keep the environment's limits."""
     rows: PositiveInt = 64
     """Episodes played at a time in evaluations."""
     keep: bool = True
     """Whether the trajectories of training are written too."""
+
+    @field_validator("limits")
+    @classmethod
+    def _check_limits(cls, limits: dict[str, int | float | None]) -> dict[str, int | float | None]:
+        for name in limits:
+            if name not in Limits.model_fields:
+                valid = ", ".join(Limits.model_fields)
+                raise ValueError(f"no limit {name!r}; valid: {valid}.{did_you_mean(name, Limits.model_fields)}")
+        Limits.model_validate(limits)
+        return limits
 
 
 class EvaluationSettings(_Settings):

@@ -143,6 +143,12 @@ def test_malformed_calls_are_answered_and_the_rollout_goes_on(
     assert episode.terminated
 
 
+def test_limits_of_training_episodes_override_the_environments(environment: ToyEnvironment) -> None:
+    rows = TaskRows(environment, environment.tasks, limits={"turns": 2})
+    (episode,) = rows.episodes([{"task": 0, "seed": 0}])
+    assert episode.limits == environment.limits.model_copy(update={"turns": 2})
+
+
 def test_both_ways_of_playing_give_the_same_greedy_transcripts(
     policy: Policy, environment: ToyEnvironment, tmp_path: Path
 ) -> None:

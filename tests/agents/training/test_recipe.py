@@ -78,3 +78,11 @@ def test_a_recipe_is_a_mapping(tmp_path: Path) -> None:
     file.write_text("- 1\n", "utf-8")
     with pytest.raises(ConfigurationError, match="not a list"):
         load_recipe(file)
+
+
+def test_limits_of_training_episodes_are_checked() -> None:
+    assert load_recipe("nano", ["rollout.limits={errors_in_row: 3}"]).rollout.limits == {"errors_in_row": 3}
+    with pytest.raises(ConfigurationError, match=r"no limit 'error_in_row'.*errors_in_row"):
+        load_recipe("nano", ["rollout.limits={error_in_row: 3}"])
+    with pytest.raises(ConfigurationError, match="greater than 0"):
+        load_recipe("nano", ["rollout.limits={turns: 0}"])
