@@ -1,0 +1,1 @@
+"""Base-station maintenance on a simulated radio network."""
