@@ -4,8 +4,8 @@ Every object is a frozen record: what is built once (inventory), what can be set
 (physical state) stand side by side. A change makes a new record; the world keeps the present one under its id. Fields
 marked *hidden* are the truth behind what tools show: no tool returns them.
 
-States and names follow ITU-T X.731, 3GPP TS 28.541 (gNB classes), TS 28.658 (E-UTRAN classes) and TS 28.632 (inventory).
-Levels are in dBm or dB, angles in degrees, times in seconds since the start of the simulated week 0.
+States and names follow ITU-T X.731, 3GPP TS 28.541 (gNB classes), TS 28.658 (E-UTRAN classes) and TS 28.632
+(inventory). Levels are in dBm or dB, angles in degrees, times in seconds since the start of the simulated week 0.
 """
 
 from __future__ import annotations
