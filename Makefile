@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help train test lint types check slow hostile verify bench constraints clean
+.PHONY: help train seeds test lint types check slow hostile verify bench constraints clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -20,6 +20,10 @@ $(READY): pyproject.toml constraints.txt
 
 train: $(READY)  ## train the nano policy, and evaluate it before and after
 	$(BIN)/telegym train
+
+seeds: $(READY)  ## train the nano policy with three seeds, and compare
+	for seed in 0 1 2; do $(BIN)/telegym train --name nano-seed-$$seed --set seed=$$seed || exit 1; done
+	$(BIN)/telegym compare runs/nano-seed-0 runs/nano-seed-1 runs/nano-seed-2
 
 test: $(READY)  ## run the tests
 	$(BIN)/python -m pytest
