@@ -1,0 +1,1 @@
+"""The physics behind the symptoms: pure functions, one module for each subject."""
