@@ -13,7 +13,10 @@ from functools import lru_cache
 from statistics import NormalDist
 from typing import TypeVar
 
-__all__ = ["choice", "integer", "lognormal", "mix", "normal", "shuffled", "uniform"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["choice", "integer", "lognormal", "mix", "normal", "normals", "shuffled", "uniform", "uniforms"]
 
 _T = TypeVar("_T")
 _SCALE = 1.0 / (1 << 53)
@@ -56,3 +59,29 @@ def shuffled(items: Sequence[_T], seed: int, *keys: str | int) -> list[_T]:
     """Return the items in a random order."""
     order = sorted(range(len(items)), key=lambda index: (mix(seed, *keys, index), index))
     return [items[index] for index in order]
+
+
+def _bits(seed: int, key: str, count: int) -> NDArray[np.uint64]:
+    """Return well-mixed bits, one for each index: SplitMix64 of a counter (Steele, Lea and Flood, 2014)."""
+    start = np.uint64(mix(seed, key))
+    with np.errstate(over="ignore"):
+        value = start + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return value ^ (value >> np.uint64(31))
+
+
+def uniforms(seed: int, key: str, count: int) -> NDArray[np.float64]:
+    """Return numbers in [0, 1)."""
+    return (_bits(seed, key, count) >> np.uint64(11)).astype(np.float64) * _SCALE
+
+
+@lru_cache(maxsize=1)
+def _normal_table() -> NDArray[np.float64]:
+    """Quantiles of the standard normal distribution: looked up, so that no library's rounding shows."""
+    return np.array([round(_NORMAL.inv_cdf((index + 0.5) / 16_384), 9) for index in range(16_384)])
+
+
+def normals(seed: int, key: str, count: int) -> NDArray[np.float64]:
+    """Return numbers of the standard normal distribution, at a resolution of 16,384 quantiles."""
+    return _normal_table()[(_bits(seed, key, count) & np.uint64(16_383)).astype(np.intp)]

@@ -573,10 +573,10 @@ class RetUnit(Record):
 
 @dataclass(frozen=True, slots=True)
 class ClockUnit(Record):
-    """Synchronisation of a node."""
+    """Synchronisation of a site; its nodes share it."""
 
-    node_id: str
-    """The node."""
+    site_id: str
+    """Where it stands."""
     provisioned: tuple[ClockSource, ...]
     """Sources that can be chosen."""
     source: ClockSource
@@ -633,6 +633,8 @@ class Router(Record):
     """Cell-site or aggregation router."""
     ports: tuple[Port, ...]
     """Its ports."""
+    active_path: Literal["primary", "secondary"] = "primary"
+    """Way of the site's traffic to the core (configuration)."""
     mtu: int = 2000
     """Largest packet (configuration)."""
     vlan_id: int = 100

@@ -85,7 +85,8 @@ def solve(radio: LayerRadio, demand_mbps: Array, passes: int = PASSES) -> LayerL
         others = np.maximum(load @ power - load[serving] * own, 0.0)
         sinr = 10 * np.log10(np.maximum(own, 1e-30) / (noise + others)) - radio.penalty_db[serving]
         rate = np.maximum(_efficiency(sinr) * scale, 1e-3)
-        return sinr, rate, np.bincount(serving, weights=demand_mbps / rate, minlength=cells)
+        need: Array = np.bincount(serving, weights=demand_mbps / rate, minlength=cells).astype(float)
+        return sinr, rate, need
 
     load: Array = np.full(cells, 0.3)
     for _ in range(passes):

@@ -1,0 +1,187 @@
+"""Radio planning: path gains, identities, neighbours.
+
+Users stand at test points, sixteen in the area of each sector. A layer's gain matrix has a row for every cell and a
+column for every point; it holds everything but the antenna pattern, which depends on tilt and direction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from telegym.envs.base_station.noise import integer, normals, uniforms
+from telegym.envs.base_station.physics.antenna import pattern_gain_db, planned_tilt_deg
+from telegym.envs.base_station.physics.propagation import los_probability_uma, rma_los, rma_nlos, uma_los, uma_nlos
+from telegym.envs.base_station.physics.spectrum import LAYERS, Layer
+from telegym.envs.base_station.region.archetypes import Archetype
+from telegym.envs.base_station.region.layout import Layout
+
+__all__ = ["POINTS_PER_SECTOR", "LayerPlan", "Points", "identities", "neighbours", "plan_layer", "scatter"]
+
+Array = NDArray[np.float64]
+
+POINTS_PER_SECTOR = 16
+"""Test points in the area of a sector."""
+INDOOR_SHARE = 0.6
+"""Share of users indoors."""
+INDOOR_LOSS_DB = 12.0
+"""What walls cost, 3 dB more or less."""
+SHADOWING_DB = {"urban": 6.0, "suburban": 7.0, "rural": 6.0}
+"""Standard deviation of slow fading."""
+_WIDTH_DEG = {"LTE": 8.0, "NR": 7.0}
+MAX_NEIGHBOURS = 16
+"""Neighbours of a cell on its own layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Where users stand."""
+
+    x_m: Array
+    """Metres east."""
+    y_m: Array
+    """Metres north."""
+    home: NDArray[np.intp]
+    """Index of the sector area, `3 * site + sector`."""
+    indoor_db: Array
+    """Loss of walls; 0 outdoors."""
+
+
+@dataclass(frozen=True)
+class LayerPlan:
+    """A layer of the region as planned."""
+
+    layer: Layer
+    """The band."""
+    base_gain_db: Array
+    """Gain without the pattern, cells x points: antenna gain minus path loss, shadowing and walls."""
+    off_deg: Array
+    """Angle between the planned direction and the point, cells x points."""
+    down_deg: Array
+    """Angle below the horizon, cells x points."""
+    distance_m: Array
+    """Distance on the ground, cells x points."""
+    tilts_deg: Array
+    """Planned electrical tilt of each cell."""
+
+    @cached_property
+    def rsrp_dbm(self) -> Array:
+        """Reference power at every point as planned, cells x points."""
+        return self.levels(self.tilts_deg, np.zeros(len(self.tilts_deg)), np.full(len(self.tilts_deg), self.power_dbm))
+
+    @property
+    def power_dbm(self) -> float:
+        """Planned power of a carrier."""
+        return self.layer.power_dbm
+
+    def levels(self, tilts_deg: Array, turned_deg: Array, powers_dbm: Array) -> Array:
+        """Return the reference power at every point, in dBm per resource element.
+
+        Args:
+            tilts_deg: Tilt of each cell, mechanical and electrical.
+            turned_deg: How far each antenna is turned away from its planned direction.
+            powers_dbm: Power of each carrier.
+        """
+        pattern = pattern_gain_db(
+            self.off_deg - turned_deg[:, None],
+            self.down_deg,
+            tilts_deg[:, None],
+            vertical_width_deg=_WIDTH_DEG[self.layer.rat],
+        )
+        per_element = powers_dbm - 10 * np.log10(12 * self.layer.prbs)
+        result: Array = per_element[:, None] + self.base_gain_db + pattern
+        return result
+
+
+def scatter(layout: Layout, seed: int) -> Points:
+    """Draw the test points: evenly over the area of each sector, up to 0.62 of the site distance away."""
+    sectors = 3 * len(layout.sites)
+    count = sectors * POINTS_PER_SECTOR
+    home = np.repeat(np.arange(sectors), POINTS_PER_SECTOR)
+    bearing = np.array(layout.bearings_deg).ravel()[home] + 120.0 * (uniforms(seed, "angle", count) - 0.5)
+    distance = layout.spacing_m * 0.62 * np.sqrt(0.004 + 0.996 * uniforms(seed, "distance", count))
+    x = np.array([site.x_m for site in layout.sites])[home // 3] + distance * np.sin(np.radians(bearing))
+    y = np.array([site.y_m for site in layout.sites])[home // 3] + distance * np.cos(np.radians(bearing))
+    indoor = uniforms(seed, "indoor", count) < INDOOR_SHARE
+    walls: Array = np.where(indoor, INDOOR_LOSS_DB + 3.0 * normals(seed, "walls", count), 0.0)
+    rounded: Array = np.round(np.maximum(walls, 0.0), 6).astype(float)
+    return Points(np.round(x, 3), np.round(y, 3), home, rounded)
+
+
+def plan_layer(kind: Archetype, layout: Layout, points: Points, layer: Layer, seed: int) -> LayerPlan:
+    """Compute a layer's gains and tilts."""
+    sites, count = len(layout.sites), len(points.x_m)
+    dx = points.x_m[None, :] - np.array([[site.x_m] for site in layout.sites])
+    dy = points.y_m[None, :] - np.array([[site.y_m] for site in layout.sites])
+    distance = np.maximum(np.hypot(dx, dy), 10.0)
+    heights = np.array(layout.heights_m)[:, None]
+    loss = _loss(kind, distance, layer.frequency_mhz, heights, uniforms(seed, "sight", sites * count))
+    common = normals(seed, "shadow", count)[None, :]
+    own = normals(seed, "shadow of sites", sites * count).reshape(sites, count)
+    fading = SHADOWING_DB[kind.environment] * np.sqrt(0.5) * (common + own)
+    by_site = layer.gain_dbi - loss - fading - points.indoor_db[None, :]
+    bearing = np.degrees(np.arctan2(dx, dy))
+    off = np.repeat(bearing, 3, axis=0) - np.array(layout.bearings_deg).reshape(-1, 1)
+    down = np.degrees(np.arctan2(heights - 1.5, distance))
+    tilts = [round(planned_tilt_deg(height, layout.spacing_m) * 2) / 2 for height in layout.heights_m]
+    return LayerPlan(
+        layer=layer,
+        base_gain_db=np.round(np.repeat(by_site, 3, axis=0), 6),
+        off_deg=np.round(off, 6),
+        down_deg=np.round(np.repeat(down, 3, axis=0), 6),
+        distance_m=np.round(np.repeat(distance, 3, axis=0), 3),
+        tilts_deg=np.repeat(np.array(tilts), 3),
+    )
+
+
+def _loss(kind: Archetype, distance: Array, frequency_mhz: float, heights: Array, chance: Array) -> Array:
+    """Return the path loss, each path in line of sight or not."""
+    if kind.environment == "rural":
+        sight = chance.reshape(distance.shape) < np.exp(-np.maximum(distance - 10, 0) / 1000)
+        rural: Array = np.where(
+            sight, rma_los(distance, frequency_mhz, heights), rma_nlos(distance, frequency_mhz, heights)
+        )
+        return rural
+    sight = chance.reshape(distance.shape) < los_probability_uma(distance)
+    obstructed = uma_nlos(distance, frequency_mhz, heights)
+    if kind.environment == "suburban":
+        # Okumura's correction for suburbs, as Hata gives it: low houses, wide streets.
+        obstructed = obstructed - (2 * np.log10(frequency_mhz / 28.0) ** 2 + 5.4)
+    open_sight = uma_los(distance, frequency_mhz, heights)
+    result: Array = np.where(sight, open_sight, np.maximum(obstructed, open_sight))
+    return result
+
+
+def identities(layout: Layout, layer: Layer, seed: int) -> tuple[list[int], list[int], int]:
+    """Return the physical cell ids and root sequences of a layer's cells, and the roots each cell needs.
+
+    A site takes three consecutive ids, so that its sectors differ modulo 3; no id is used twice in a region.
+    """
+    groups = 168 if layer.rat == "LTE" else 336
+    first = integer(0, groups - 1, seed, "pci", layer.name)
+    pcis = [3 * ((first + 7 * site) % groups) + sector for site in range(len(layout.sites)) for sector in range(3)]
+    roots = 2 if layout.spacing_m < 1000 else 6 if layout.spacing_m < 2500 else 10
+    start = integer(0, 837, seed, "root", layer.name)
+    return pcis, [(start + roots * index) % 838 for index in range(len(pcis))], roots
+
+
+def neighbours(plan: LayerPlan) -> Array:
+    """Return how much two cells overlap, cells x cells: the mass of a cell's users near the other's border."""
+    rsrp = plan.rsrp_dbm
+    cells, count = rsrp.shape
+    serving = np.argmax(rsrp, axis=0)
+    best = rsrp[serving, np.arange(count)]
+    closeness = np.clip(1.0 - (best[None, :] - rsrp) / 18.0, 0.0, 1.0) ** 2
+    closeness[serving, np.arange(count)] = 0.0
+    member = np.zeros((cells, count))
+    member[serving, np.arange(count)] = 1.0
+    result: Array = np.round(member @ closeness.T, 9)
+    return result
+
+
+def layer_of(name: str) -> Layer:
+    """Return a band by its tag."""
+    return LAYERS[name]
