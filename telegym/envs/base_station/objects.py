@@ -313,6 +313,8 @@ class PowerSystem(Record):
     """When `soc` was computed."""
     soc_per_s: float = 0.0
     """Change of the state of charge since then, per second."""
+    plan_s: int = 0
+    """When the next crossing was predicted; events of older predictions are void. 0 while nothing is due."""
     dark_s: int | None = None
     """When the site went dark."""
     surge_arrester_failed: bool = False
@@ -339,6 +341,14 @@ class Cabinet(Record):
     """When `temperature_c` was computed."""
     target_c: float = 24.0
     """Temperature it approaches."""
+    hot: bool = False
+    """Whether it is above the alarm's threshold."""
+    throttled: bool = False
+    """Whether the baseband units reduce their load."""
+    overheated: bool = False
+    """Whether the baseband units have switched themselves off."""
+    plan_s: int = 0
+    """When the next crossing was predicted; events of older predictions are void. 0 while nothing is due."""
     smoke: bool = False
     """Hidden: whether there is smoke."""
     flood: bool = False
@@ -605,6 +615,10 @@ class ClockUnit(Record):
     """Whether a second reference shows phase errors."""
     undetected_phase_us: float = 0.0
     """Hidden: phase error that the unit does not notice."""
+    expired: bool = False
+    """Whether the phase has left its limit in holdover."""
+    plan_s: int = 0
+    """When the next change was predicted; events of older predictions are void. 0 while nothing is due."""
 
 
 @dataclass(frozen=True, slots=True)
