@@ -52,7 +52,8 @@ def evaluate(
 ) -> None:
     """Measure an agent: success with confidence intervals, by group, pass^k, tool errors.
 
-    Without --split, the test split is played where the environment has splits.
+    Without --split, the test split is played where the environment has splits; tasks from a data folder of somebody
+    else's (-o data=…) are played as the environment chooses.
     Episodes that a server or judge failed are counted apart, never as zero.
     """
     from telegym.agents.base import make_agent
@@ -60,7 +61,7 @@ def evaluate(
     from telegym.evaluation.evaluate import evaluate as evaluate_agent
 
     earlier = EvaluationResult.read(against) if against is not None else None
-    chosen = any(option.partition("=")[0] == "split" for option in options or ())
+    chosen = any(option.partition("=")[0] in ("split", "data") for option in options or ())
     if split is None and not chosen and takes_split(environment):
         split = "test"
     made = make(environment, options, split=split)
