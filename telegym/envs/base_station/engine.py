@@ -8,6 +8,8 @@ written down. What an event does is said once for its kind, by a handler in a ta
 
     network.schedule(network.now + 180, "restart_end", "RU-012-L18-1")
 
+What follows from a change of records, at any time, is said by consequences in another table (`follows`).
+
 Between two events nothing happens: what changes continuously is a value, a rate and a time, and the moment when it
 crosses a limit is predicted and put on the agenda.
 """
@@ -16,18 +18,23 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 __all__ = [
     "DAY_S",
     "HOUR_S",
     "MINUTE_S",
+    "OBSERVERS",
     "WEEK_S",
     "Agenda",
+    "Consequence",
     "Event",
     "Handler",
     "Happening",
     "Scalar",
+    "consequences",
+    "follows",
     "handler_of",
     "handles",
     "hour_of_day",
@@ -51,7 +58,13 @@ Scalar: TypeAlias = str | int | float | bool | None
 Handler: TypeAlias = Callable[..., None]
 """Takes the network and the payload's values."""
 
+Consequence: TypeAlias = Callable[..., None]
+"""Takes the network and the ids of sites where something changed."""
+OBSERVERS = 100
+"""Order from which consequences change no records."""
+
 _HANDLERS: dict[str, Handler] = {}
+_CONSEQUENCES: dict[str, tuple[int, Consequence]] = {}
 
 
 class Event(NamedTuple):
@@ -111,6 +124,28 @@ def handler_of(kind: str) -> Handler:
     return _HANDLERS[kind]
 
 
+def follows(order: int) -> Callable[[Consequence], Consequence]:
+    """Register what is worked out whenever something has changed, in the given order.
+
+    Below `OBSERVERS` it may change records itself; then it is worked out again, until nothing changes any more. What
+    comes later only looks, once, at all sites that have changed.
+    """
+
+    def register(function: Consequence) -> Consequence:
+        _CONSEQUENCES[f"{function.__module__}.{function.__qualname__}"] = (order, function)
+        consequences.cache_clear()
+        return function
+
+    return register
+
+
+@lru_cache(maxsize=2)
+def consequences(*, changing: bool) -> tuple[Consequence, ...]:
+    """Return what is worked out after changes, in its order: what changes records, or what only looks."""
+    items = sorted((order, name, function) for name, (order, function) in _CONSEQUENCES.items())
+    return tuple(function for order, _, function in items if (order < OBSERVERS) == changing)
+
+
 class Agenda:
     """Events to come. At most one event of a kind and payload is pending: planning it again moves it."""
 
@@ -162,6 +197,16 @@ class Agenda:
             if due.get((event.kind, event.payload)) is event:
                 del due[event.kind, event.payload]
                 return event
+        return None
+
+    def next_s(self) -> int | None:
+        """Return when the next event is due; None if nothing is."""
+        heap, due = self._heap, self._due
+        while heap:
+            event = heap[0]
+            if due.get((event.kind, event.payload)) is event:
+                return event.at_s
+            heapq.heappop(heap)
         return None
 
     def pending(self, kind: str | None = None) -> list[Event]:

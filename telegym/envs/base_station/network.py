@@ -1,14 +1,14 @@
 """Network: the whole state of a simulated radio network, and its clock.
 
 Objects are immutable records; `update` puts a new one in place of the old and notes which sites are affected. When time
-goes on or somebody looks, what follows from the changes is worked out: alarms begin to be held, a new epoch of radio
-performance begins. Forks share all records, so they cost little.
+goes on or somebody looks, what follows from the changes is worked out: batteries begin to discharge, alarms begin to be
+held, a new epoch of radio performance begins. Forks, snapshots and marks share all records and tables; a table is
+copied when one of those who share it changes it.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
@@ -16,23 +16,29 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 from telegym.core.errors import ToolError, did_you_mean
 from telegym.core.world import StateMark, World, canonical_json, sha256_hex
 from telegym.envs.base_station import engine
-from telegym.envs.base_station.objects import Record, Relation, TransportLink
+from telegym.envs.base_station.engine import Happening
+from telegym.envs.base_station.index import Index, index_of, site_of_id
+from telegym.envs.base_station.objects import (
+    Breaker,
+    CorePeer,
+    Node,
+    Port,
+    PowerSystem,
+    Record,
+    Relation,
+    Router,
+    TransportLink,
+)
 from telegym.envs.base_station.region import Region, build_region
+from telegym.envs.base_station.state import Alarm, Condition, Rumours
+from telegym.envs.base_station.view import Epoch
 
-__all__ = ["ConfigChange", "Network", "follows"]
+__all__ = ["ConfigChange", "Network"]
 
 _R = TypeVar("_R", bound=Record)
-Consequence = Callable[["Network", list[str]], None]
-"""Works out what follows from changes at some sites."""
-
-_CONSEQUENCES: list[Consequence] = []
-
-
-def follows(consequence: Consequence) -> Consequence:
-    """Register what is worked out whenever something has changed; in the order of registration."""
-    if all(known.__qualname__ != consequence.__qualname__ for known in _CONSEQUENCES):
-        _CONSEQUENCES.append(consequence)
-    return consequence
+_WIDE = (TransportLink, Router, CorePeer)
+"""Objects that sites beyond their own depend on."""
+_MAX_ROUNDS = 50
 
 
 class ConfigChange(NamedTuple):
@@ -52,6 +58,8 @@ class ConfigChange(NamedTuple):
     """Who did it."""
     change_id: str
     """Under which change request; empty if none."""
+    before: Any = None
+    """Value before, as it is kept in the record."""
 
 
 class Network(World):
@@ -62,50 +70,103 @@ class Network(World):
         region_seed: Which region of that kind.
         seed: Decides everything random that happens in it.
         start_s: Seconds since Monday 00:00 of week 0 (2031-03-03).
+        rumours: How often what alarms say beyond the facts misleads.
     """
 
-    cheap_snapshots: ClassVar[bool] = True
+    cheap_snapshots: ClassVar[bool] = False
+    keeps_time: ClassVar[bool] = True
 
-    def __init__(self, archetype: str, region_seed: int, seed: int = 0, start_s: int = 0) -> None:
+    _SHARED: ClassVar[tuple[str, ...]] = (
+        *("objects", "relations", "conditions", "alarms", "open_alarms", "queued", "outlook"),
+    )
+    """Tables that copies share until one of them changes it."""
+    _VALUES: ClassVar[tuple[str, ...]] = (
+        *("region", "index", "seed", "start_s", "now", "rumours", "changes", "epochs", "revision", "altered"),
+    )
+    """Attributes that are values."""
+
+    def __init__(
+        self,
+        archetype: str,
+        region_seed: int,
+        seed: int = 0,
+        start_s: int = 0,
+        rumours: Rumours = Rumours(),  # noqa: B008 - a value
+    ) -> None:
         self.region: Region = build_region(archetype, region_seed)
+        self.index: Index = index_of(archetype, region_seed)
         self.seed = seed
         self.start_s = start_s
         self.now = start_s
-        self.objects: dict[str, Record] = dict(self.region.records)
-        self.relations: dict[str, Relation] = dict(self.region.relations)
+        """The clock, in seconds."""
+        self.rumours = rumours
+        self.objects: dict[str, Record] = self.region.records
+        """Every object by its id. Change it with `update`, `add` and `remove` only."""
+        self.relations: dict[str, Relation] = self.region.relations
+        """Neighbour relations, by `SOURCE>TARGET`. Change it with `update`, `add` and `remove` only."""
+        self.altered: frozenset[str] = frozenset()
+        """Ids of objects and relations that are not as the region was built."""
         self.agenda = engine.Agenda()
+        """Events to come."""
         self.changes: tuple[ConfigChange, ...] = ()
-        self.conditions: dict[tuple[str, str], int] = {}
-        self.alarms: dict[str, Any] = {}
+        """The change log, oldest first."""
+        self.conditions: dict[tuple[str, str], Condition] = {}
+        """Conditions of alarms, by key and object, while they hold or their alarm has not been cleared."""
+        self.alarms: dict[str, Alarm] = {}
+        """Alarms by id, oldest first."""
         self.open_alarms: dict[tuple[str, str], str] = {}
-        self.epochs: tuple[Any, ...] = ()
+        """Ids of active alarms, by key and object."""
+        self.queued: dict[str, tuple[Any, ...]] = {}
+        """What nodes that are out of reach will report once they are reached again, by node."""
+        self.outlook: dict[str, Any] = {}
+        """What was last worked out about objects, to see whether it has changed."""
+        self.epochs: tuple[Epoch, ...] = ()
+        """Epochs of performance, oldest first."""
         self.memo: dict[tuple[str, str], Any] = {}
-        self._dirty: set[str] = {site.id for site in self.region.layout.sites}
+        """Answers about the present state."""
+        self.reads: dict[str, Any] = {}
+        """Answers already given to repeated reads."""
+        self.revision = 0
+        """Counts changes of any kind."""
+        self._own: set[str] = set()
+        self._happened: list[Happening] = []
+        self._dirty: set[str] = set(self.index.at_site)
+        self._wide = True
 
     # --- objects ----------------------------------------------------------------------------------------
 
     def get(self, kind: type[_R], name: str) -> _R:
-        """Return an object.
+        """Return an object or relation.
 
         Raises:
             ToolError: If there is no such object, or it is of another kind.
         """
-        record = self.objects.get(name)
+        record = self.objects.get(name) or self.relations.get(name)
+        if isinstance(record, kind):
+            return record
         if record is None:
-            names = [other for other, item in self.objects.items() if isinstance(item, kind)]
+            names = [item.id for item in self.all(kind)]
             raise ToolError(f"NOT_FOUND: no {_kind_name(kind)} {name!r}.{did_you_mean(name, names)}")
-        if not isinstance(record, kind):
-            raise ToolError(f"INVALID_ARGUMENT: {name} is a {_kind_name(type(record))}, not a {_kind_name(kind)}")
-        return record
+        raise ToolError(f"INVALID_ARGUMENT: {name} is a {_kind_name(type(record))}, not a {_kind_name(kind)}")
 
     def all(self, kind: type[_R]) -> Iterator[_R]:
-        """Yield every object of a kind, in the order of the inventory."""
-        return (record for record in self.objects.values() if isinstance(record, kind))
+        """Yield every object of a kind, in the order of the inventory; what was added later comes last."""
+        if kind is Relation:
+            yield from self.relations.values()  # type: ignore[misc]
+            return
+        for name in self.index.of_kind.get(kind, ()):
+            record = self.objects.get(name)
+            if isinstance(record, kind):
+                yield record
+        for name in sorted(self.altered):
+            record = self.objects.get(name)
+            if isinstance(record, kind) and name not in self.region.records:
+                yield record
 
     def at_site(self, kind: type[_R], site_id: str) -> list[_R]:
-        """Return the objects of a kind at a site."""
-        index = _site_index(self.region).get(site_id, ())
-        return [record for name in index if isinstance(record := self.objects[name], kind)]
+        """Return the objects of a kind at a site, as it was built."""
+        names = self.index.at_site_of_kind.get((kind, site_id), ())
+        return [record for name in names if isinstance(record := self.objects.get(name), kind)]
 
     def update(self, record: _R, **fields: Any) -> _R:
         """Put a changed record in place of the present one.
@@ -120,28 +181,128 @@ class Network(World):
         if all(getattr(record, name) == value for name, value in fields.items()):
             return record
         changed = dataclasses.replace(record, **fields)
-        pristine = self.region.records.get(record.id)
-        # A repaired object is the object that never failed.
-        self.objects[record.id] = pristine if pristine == changed else changed
-        self.touch(changed)
+        self._put(changed)
         return changed
+
+    def add(self, record: _R) -> _R:
+        """Put a new record, or one in place of the present one with its id."""
+        self._put(record)
+        return record
+
+    def remove(self, record: Record) -> None:
+        """Take a record away; nothing happens if it is not there."""
+        name = "relations" if isinstance(record, Relation) else "objects"
+        if record.id in getattr(self, name):
+            del self.writable(name)[record.id]
+            built = record.id in self.region.records or record.id in self.region.relations
+            self.altered = self.altered | {record.id} if built else self.altered - {record.id}
+            self.touch(record)
+
+    def _put(self, record: Record) -> None:
+        name = "relations" if isinstance(record, Relation) else "objects"
+        built: dict[str, Any] = self.region.relations if name == "relations" else self.region.records
+        pristine = built.get(record.id)
+        # A repaired object is the object that never failed.
+        same = pristine == record
+        self.writable(name)[record.id] = pristine if same else record
+        if same:
+            self.altered -= {record.id}
+        elif record.id not in self.altered:
+            self.altered |= {record.id}
+        self.touch(record)
+
+    def writable(self, table: str) -> dict[Any, Any]:
+        """Return a table that may be changed: a copy of its own, if it was shared."""
+        value: dict[Any, Any] = getattr(self, table)
+        if table not in self._own:
+            value = value.copy()
+            setattr(self, table, value)
+            self._own.add(table)
+        return value
 
     def touch(self, record: Record) -> None:
         """Note that what depends on an object has to be worked out anew."""
         self.memo.clear()
-        site = getattr(record, "site_id", None) or (record.id if record.id in _site_index(self.region) else None)
-        if site is None and (owner := _owner_site(self.region, record.id)) is not None:
-            site = owner
-        everywhere = site is None or isinstance(record, TransportLink) or record.id.startswith("CSR")
-        self._dirty.update([item.id for item in self.region.layout.sites] if everywhere else [str(site)])
+        self.revision += 1
+        if isinstance(record, _WIDE) or (isinstance(record, Node) and record.kind == "CU"):
+            self._wide = True
+        site = getattr(record, "site_id", None) or site_of_id(self.region, record.id)
+        if site is not None:
+            self._dirty.add(site)
+        elif not self._dirty and isinstance(record, (*_WIDE, Node)):
+            self._dirty.add(next(iter(self.index.at_site)))
+        if isinstance(record, Relation):
+            self._dirty.update(filter(None, (site_of_id(self.region, record.source_id),)))
+
+    def touch_site(self, site_id: str, *, wide: bool = False) -> None:
+        """Note that a site has to be worked out anew, and with `wide` what may depend on it elsewhere."""
+        self.memo.clear()
+        self._dirty.add(site_id)
+        self._wide |= wide
+
+    def take_wide(self) -> bool:
+        """Return whether something changed that other sites may depend on, and forget it."""
+        wide, self._wide = self._wide, False
+        return wide
 
     def configure(self, record: _R, parameter: str, value: Any, user: str, change_id: str = "") -> _R:
         """Change a configuration parameter, and log it."""
         old = getattr(record, parameter)
         changed = self.update(record, **{parameter: value})
-        entry = ConfigChange(self.now, record.id, parameter, _text(old), _text(value), user, change_id)
-        self.changes = (*self.changes, entry)
+        self.log_change(record.id, parameter, old, value, user, change_id)
         return changed
+
+    def log_change(
+        self,
+        element_id: str,
+        parameter: str,
+        old: Any,
+        new: Any,
+        user: str,
+        change_id: str = "",
+        at_s: int | None = None,
+    ) -> None:
+        """Write an entry of the change log; `at_s` is the present unless a past is made up."""
+        at_s = self.now if at_s is None else at_s
+        entry = ConfigChange(at_s, element_id, parameter, _text(old), _text(new), user, change_id, old)
+        self.changes = tuple(sorted((*self.changes, entry), key=lambda change: change.time_s))
+        self.revision += 1
+
+    def breaker(self, name: str) -> tuple[PowerSystem, Breaker]:
+        """Return a breaker and the power system it belongs to.
+
+        Raises:
+            ToolError: If there is no such breaker.
+        """
+        power = self.get(PowerSystem, name.rpartition("-")[0])
+        for item in power.breakers:
+            if item.id == name:
+                return power, item
+        raise ToolError(f"NOT_FOUND: no breaker {name!r}.{did_you_mean(name, [item.id for item in power.breakers])}")
+
+    def set_breaker(self, name: str, **fields: Any) -> None:
+        """Change a breaker."""
+        power, chosen = self.breaker(name)
+        changed = dataclasses.replace(chosen, **fields)
+        self.update(power, breakers=tuple(changed if item is chosen else item for item in power.breakers))
+
+    def port(self, name: str) -> tuple[Router, Port]:
+        """Return a port and the router it belongs to.
+
+        Raises:
+            ToolError: If there is no such port.
+        """
+        router = self.get(Router, name.rpartition("-")[0])
+        for item in router.ports:
+            if item.id == name:
+                return router, item
+        raise ToolError(f"NOT_FOUND: no port {name!r}.{did_you_mean(name, [item.id for item in router.ports])}")
+
+    def set_port(self, name: str, **fields: Any) -> None:
+        """Change a port."""
+        router, chosen = self.port(name)
+        changed = dataclasses.replace(chosen, **fields)
+        self.update(router, ports=tuple(changed if item is chosen else item for item in router.ports))
 
     # --- time -------------------------------------------------------------------------------------------
 
@@ -155,8 +316,15 @@ class Network(World):
         """Hour since Monday 00:00, 0-167."""
         return engine.hour_of_week(self.now)
 
-    def advance(self, seconds: int) -> None:
+    def advance(self, seconds: int, until: Callable[[Happening], bool] | None = None) -> list[Happening]:
         """Let time pass, with all that happens in it.
+
+        Args:
+            seconds: How long.
+            until: Stops the clock at the end of the second in which something happens of which it says True.
+
+        Returns:
+            What happened, in order.
 
         Raises:
             ValueError: If time would run backwards.
@@ -164,12 +332,28 @@ class Network(World):
         if seconds < 0:
             raise ValueError(f"time does not run backwards: {seconds} s")
         end = self.now + seconds
+        happened: list[Happening] = []
+        self._happened = happened
         self.settle()
         while (event := self.agenda.pop(end)) is not None:
             self.now = max(self.now, event.at_s)
+            self.revision += 1
             engine.handler_of(event.kind)(self, *event.payload)
             self.settle()
+            if until is not None and happened and any(map(until, happened)):
+                end = self.now
         self.now = end
+        self._happened = []
+        return happened
+
+    def next_event_s(self) -> int | None:
+        """Return when the next event is due; None if nothing is."""
+        self.settle()
+        return self.agenda.next_s()
+
+    def report(self, kind: str, subject: str, detail: str = "") -> None:
+        """Let whoever waits know that something has happened."""
+        self._happened.append(Happening(self.now, kind, subject, detail))
 
     def schedule(self, at_s: int, kind: str, *payload: engine.Scalar) -> None:
         """Plan an event, or move it if one of this kind and payload is pending.
@@ -180,75 +364,89 @@ class Network(World):
         engine.handler_of(kind)
         self.agenda.schedule(at_s, kind, payload)
 
+    def cancel(self, kind: str, *payload: engine.Scalar) -> None:
+        """Forget an event; nothing happens if it is not pending."""
+        self.agenda.cancel(kind, payload)
+
     def settle(self) -> None:
-        """Work out what follows from changes: alarm conditions, and the next epoch of radio performance."""
-        while self._dirty:
+        """Work out what follows from changes: batteries, temperatures, clocks, alarms, the next epoch.
+
+        Raises:
+            RuntimeError: If consequences do not come to rest.
+        """
+        if not self._dirty and not self._wide:
+            return
+        seen: set[str] = set()
+        for _ in range(_MAX_ROUNDS):
             sites = sorted(self._dirty)
+            seen.update(sites)
             self._dirty.clear()
-            for consequence in _CONSEQUENCES:
+            for consequence in engine.consequences(changing=True):
                 consequence(self, sites)
+            if not self._dirty:
+                break
+        else:
+            raise RuntimeError(f"what follows from changes at {sorted(self._dirty)} does not come to rest")
+        self._wide = False
+        for consequence in engine.consequences(changing=False):
+            consequence(self, sorted(seen))
 
     # --- World ------------------------------------------------------------------------------------------
 
+    def _share(self) -> dict[str, Any]:
+        """Return all attributes for a copy; tables are shared from now on."""
+        self.settle()
+        self._own.clear()
+        kept = {name: getattr(self, name) for name in (*self._VALUES, *self._SHARED)}
+        return {**kept, "agenda": self.agenda.copy(), "reads": self.reads.copy()}
+
+    def _adopt(self, kept: dict[str, Any]) -> None:
+        for name, value in kept.items():
+            setattr(self, name, value)
+        self.memo, self._dirty, self._wide, self._own, self._happened = {}, set(), False, set(), []
+
     def snapshot(self) -> Any:
         """Return an immutable copy of the state."""
-        self.settle()
-        return (
-            self.now,
-            dict(self.objects),
-            dict(self.relations),
-            self.agenda.copy(),
-            self.changes,
-            dict(self.conditions),
-            dict(self.alarms),
-            dict(self.open_alarms),
-            self.epochs,
-        )
+        return self._share()
 
     def restore(self, snapshot: Any) -> None:
         """Return to a state that `snapshot` gave."""
-        now, objects, relations, agenda, changes, conditions, alarms, open_alarms, epochs = snapshot
-        self.now, self.changes, self.epochs = now, changes, epochs
-        self.objects, self.relations, self.agenda = dict(objects), dict(relations), agenda.copy()
-        self.conditions, self.alarms, self.open_alarms = dict(conditions), dict(alarms), dict(open_alarms)
-        self.memo = {}
-        self._dirty = set()
+        self._adopt({**snapshot, "agenda": snapshot["agenda"].copy(), "reads": snapshot["reads"].copy()})
 
     def fork(self) -> Self:
         """Return an independent copy."""
-        self.settle()
         copy = object.__new__(type(self))
-        copy.region, copy.seed, copy.start_s = self.region, self.seed, self.start_s
-        copy.memo, copy._dirty = {}, set()
-        copy.now, copy.changes, copy.epochs = self.now, self.changes, self.epochs
-        copy.objects, copy.relations, copy.agenda = self.objects.copy(), self.relations.copy(), self.agenda.copy()
-        copy.conditions, copy.alarms = self.conditions.copy(), self.alarms.copy()
-        copy.open_alarms = self.open_alarms.copy()
+        copy._adopt(self._share())
         return copy
 
     def dump(self) -> dict[str, Any]:
         """Return the state: what differs from the region as built, the clock, alarms, events and the change log."""
         self.settle()
         return {
-            "region": f"{self.region.archetype}-{self.region.seed}",
+            **self.physical_dump(),
             "seed": self.seed,
             "now": self.now,
-            "objects": {name: _json(item) for name, item in self.changed_objects().items()},
-            "relations": {
-                name: _json(relation) if (relation := self.relations.get(name)) is not None else None
-                for name in sorted(self.relations.keys() | self.region.relations.keys())
-                if self.relations.get(name) is not self.region.relations.get(name)
-            },
-            "changes": [list(change) for change in self.changes],
-            "conditions": [[*key, since] for key, since in sorted(self.conditions.items())],
-            "alarms": {name: _json(alarm) for name, alarm in sorted(self.alarms.items())},
+            "changes": [list(change[:-1]) for change in self.changes],
+            "conditions": [[*key, *_plain(condition)] for key, condition in sorted(self.conditions.items())],
+            "alarms": {name: _plain(alarm) for name, alarm in sorted(self.alarms.items())},
+            "queued": {name: _plain(entries) for name, entries in sorted(self.queued.items())},
             "events": self.agenda.dump(),
+            "epochs": [epoch.start_s for epoch in self.epochs],
         }
 
+    def physical_dump(self) -> dict[str, Any]:
+        """Return the objects alone, without clock, history, alarms and events: equal for what was wholly repaired."""
+        self.settle()
+        changed = {
+            name: _plain(record) if (record := self.objects.get(name) or self.relations.get(name)) else None
+            for name in sorted(self.altered)
+        }
+        return {"region": f"{self.region.archetype}-{self.region.seed}", "objects": changed}
+
     def changed_objects(self) -> dict[str, Record]:
-        """Return the objects that are not as the region was built."""
-        pristine = self.region.records
-        return {name: item for name, item in self.objects.items() if pristine.get(name) is not item}
+        """Return the objects that are not as the region was built, relations included."""
+        found = ((name, self.objects.get(name) or self.relations.get(name)) for name in sorted(self.altered))
+        return {name: record for name, record in found if record is not None}
 
     def mark(self) -> StateMark:
         """Return a reference to the present state; it is hashed when somebody asks."""
@@ -262,12 +460,12 @@ class _Mark:
 
     def __init__(self, network: Network) -> None:
         self._network: Network | None = network
-        self._hash: str | None = None
+        self._hash = ""
 
     def hash(self) -> str:
         """Return the SHA-256 digest of the state."""
-        if self._hash is None or self._network is not None:
-            self._hash = sha256_hex(canonical_json(self._network.dump() if self._network else {}))
+        if self._network is not None:
+            self._hash = sha256_hex(canonical_json(self._network.dump()))
             self._network = None
         return self._hash
 
@@ -281,43 +479,14 @@ def _text(value: Any) -> str:
     return str(value.value if isinstance(value, Enum) else value)
 
 
-def _json(record: Any) -> Any:
-    """Return a record as JSON values, floats rounded to a millionth."""
-    return json.loads(json.dumps(_plain(record)))
-
-
 def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    """Return a record or value as JSON values; floats keep six decimals, or six digits where they are tiny."""
     if isinstance(value, float):
         return round(value, 6) if abs(value) >= 1e-3 or value == 0 else float(f"{value:.6e}")
     if isinstance(value, (tuple, list)):
         return [_plain(item) for item in value]
+    if isinstance(value, Enum):
+        return value.value
+    if dataclasses.is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     return value
-
-
-_SITE_INDEX: dict[tuple[str, int], dict[str, tuple[str, ...]]] = {}
-
-
-def _site_index(region: Region) -> dict[str, tuple[str, ...]]:
-    """Return the ids of all objects at each site."""
-    key = (region.archetype, region.seed)
-    if key not in _SITE_INDEX:
-        found: dict[str, list[str]] = {site.id: [site.id] for site in region.layout.sites}
-        for name in region.records:
-            site = _owner_site(region, name)
-            if site is not None and name != site:
-                found[site].append(name)
-        _SITE_INDEX[key] = {site: tuple(names) for site, names in found.items()}
-    return _SITE_INDEX[key]
-
-
-def _owner_site(region: Region, name: str) -> str | None:
-    """Return the site an object stands at, by its id; None for what stands between or beyond sites."""
-    if name in region.transport.paths:
-        return name
-    prefix, _, rest = name.partition("-")
-    if prefix in ("TL", "AGG", "MME", "AMF", "SGW", "UPF", "CU"):
-        return None
-    site = prefix if prefix.startswith("S") and prefix[1:].isdigit() else f"S{rest[:3]}"
-    return site if site in region.transport.paths else None

@@ -1,0 +1,132 @@
+"""Who belongs to whom in a region, looked up once: objects by kind and site, and what stands or falls together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeVar
+
+from telegym.envs.base_station.objects import (
+    AntennaLine,
+    Board,
+    Cell,
+    FronthaulLink,
+    Node,
+    RadioUnit,
+    Record,
+    RetUnit,
+    Router,
+    TransportLink,
+)
+from telegym.envs.base_station.region import Region, build_region
+
+__all__ = ["Index", "index_of", "site_of_id"]
+
+Names = tuple[str, ...]
+_K = TypeVar("_K")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Index:
+    """What belongs to what, by ids; the same for ever."""
+
+    site_of: Mapping[str, str]
+    """Site of each object that stands at one."""
+    at_site: Mapping[str, Names]
+    """Objects of each site, the site itself first."""
+    of_kind: Mapping[type[Record], Names]
+    """Objects of each kind."""
+    at_site_of_kind: Mapping[tuple[type[Record], str], Names]
+    """Objects of a kind at a site."""
+    boards_of: Mapping[str, Names]
+    """Boards of each node."""
+    units_of: Mapping[str, Names]
+    """Radio units that a board drives."""
+    cells_of: Mapping[str, Names]
+    """Cells of each node, board and radio unit."""
+    lines_of: Mapping[str, Names]
+    """Antenna lines of each radio unit."""
+    fronthaul_of: Mapping[str, str]
+    """Fronthaul link of each radio unit."""
+    tilt_unit_of: Mapping[str, str]
+    """Tilt unit of each cell."""
+    behind: Mapping[str, Names]
+    """Sites that use a link or router on any of their paths."""
+    peers_of: Mapping[str, Names]
+    """Nodes that have an X2 or Xn link with a node."""
+
+
+@lru_cache(maxsize=256)
+def index_of(archetype: str, region_seed: int) -> Index:
+    """Return the index of a region."""
+    region = build_region(archetype, region_seed)
+    at_site: dict[str, list[str]] = {site.id: [site.id] for site in region.layout.sites}
+    of_kind: dict[type[Record], list[str]] = {}
+    both: dict[tuple[type[Record], str], list[str]] = {}
+    site_of: dict[str, str] = {}
+    for name, record in region.records.items():
+        of_kind.setdefault(type(record), []).append(name)
+        site = site_of_id(region, name)
+        if site is not None:
+            site_of[name] = site
+            both.setdefault((type(record), site), []).append(name)
+            if name != site:
+                at_site[site].append(name)
+    records = region.records.values()
+    cells = [record for record in records if isinstance(record, Cell)]
+    owners = [(owner, cell.id) for cell in cells for owner in (cell.node_id, cell.board_id, cell.ru_id)]
+    return Index(
+        site_of=site_of,
+        at_site=_frozen(at_site),
+        of_kind=_frozen(of_kind),
+        at_site_of_kind=_frozen(both),
+        boards_of=_grouped((board.node_id, board.id) for board in records if isinstance(board, Board)),
+        units_of=_grouped((unit.board_id, unit.id) for unit in records if isinstance(unit, RadioUnit)),
+        cells_of=_grouped(owners),
+        lines_of=_grouped((line.ru_id, line.id) for line in records if isinstance(line, AntennaLine)),
+        fronthaul_of={link.ru_id: link.id for link in records if isinstance(link, FronthaulLink)},
+        tilt_unit_of={unit.cell_id: unit.id for unit in records if isinstance(unit, RetUnit)},
+        behind=_behind(region),
+        peers_of={node.id: node.peers for node in records if isinstance(node, Node)},
+    )
+
+
+def _frozen(groups: Mapping[_K, list[str]]) -> dict[_K, Names]:
+    return {key: tuple(names) for key, names in groups.items()}
+
+
+def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, Names]:
+    groups: dict[str, list[str]] = {}
+    for owner, name in pairs:
+        groups.setdefault(owner, []).append(name)
+    return _frozen(groups)
+
+
+def _behind(region: Region) -> dict[str, Names]:
+    """Return which sites use a link or router, on their primary or secondary path."""
+    users: dict[str, dict[str, None]] = {}
+    for site, ways in region.transport.paths.items():
+        users.setdefault(f"CSR-{site[1:]}", {})[site] = None
+        for way in ways.values():
+            for name in way:
+                link = region.records[name]
+                users.setdefault(name, {})[site] = None
+                if isinstance(link, TransportLink):
+                    users.setdefault(link.a_id, {})[site] = None
+                    users.setdefault(link.b_id, {})[site] = None
+    for record in region.records.values():
+        if isinstance(record, (Router, TransportLink)):
+            users.setdefault(record.id, {})
+    return {name: tuple(sites) for name, sites in users.items()}
+
+
+def site_of_id(region: Region, name: str) -> str | None:
+    """Return the site an object stands at, by its id; None for what stands between or beyond sites."""
+    if name in region.transport.paths:
+        return name
+    prefix, _, rest = name.partition("-")
+    if prefix in ("TL", "AGG", "MME", "AMF", "SGW", "UPF", "CU"):
+        return None
+    site = prefix if prefix.startswith("S") and prefix[1:].isdigit() else f"S{rest[:3]}"
+    return site if site in region.transport.paths else None
