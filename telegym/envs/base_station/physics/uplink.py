@@ -30,15 +30,15 @@ def add_dbm(*levels_dbm: ArrayLike) -> Array:
     return result
 
 
-def uplink_sinr_db(iot_db: ArrayLike, distance_p90_m: ArrayLike) -> Array:
+def uplink_sinr_db(iot_db: ArrayLike, relative_distance: ArrayLike) -> Array:
     """Return the mean signal-to-interference ratio of the uplink, -5 to 25 dB.
 
     Args:
         iot_db: Interference over thermal noise.
-        distance_p90_m: Distance that nine of ten users are within.
+        relative_distance: Distance that nine of ten users are within, as a share of the planned radius.
     """
-    far = 0.5 * (np.asarray(distance_p90_m, float) - 500) / 100
-    result: Array = np.clip(13.0 - np.asarray(iot_db, float) - np.clip(far, -3.0, 4.0), -5.0, 25.0)
+    far = 3.0 * (np.asarray(relative_distance, float) - 1.0)
+    result: Array = np.clip(13.0 - np.asarray(iot_db, float) - np.clip(far, -3.0, 2.5), -5.0, 25.0)
     return result
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -24,7 +25,14 @@ _CAPACITY: dict[Kind, float] = {
     "mw_23": 800.0,
     "mw_80": 5_000.0,
 }
-_QUEUE_MS: dict[Kind, float] = {"fibre_10ge": 0.2, "fibre_1ge": 0.6, "leased_line": 0.6}
+PLANNED_MBPS = {
+    "L7": 7.0, "L8": 7.0, "N7": 7.0, "L18": 21.0, "L21": 18.0, "L23": 16.0, "L26": 21.0,
+    "N26": 115.0, "N35": 250.0,
+}
+"""Busy-hour traffic of a cell that links are dimensioned for, by band."""
+PLANNED_UTILISATION = 0.5
+"""Utilisation at which a link is upgraded."""
+_UPGRADE: dict[Kind, Kind] = {"fibre_1ge": "fibre_10ge", "mw_18": "mw_80", "mw_23": "mw_80"}
 GATEWAYS = ("AGG-01", "AGG-02")
 
 
@@ -56,7 +64,8 @@ def connect(kind: Archetype, layout: Layout, seed: int) -> Transport:
         "chain": lambda: _chains(layout.sites, names, seed),
         "mixed": lambda: _mixed(layout.sites, names, seed),
     }
-    return _assemble(layout, plans[kind.transport](), seed)
+    traffic = sum(3 * PLANNED_MBPS[layer] for layer in kind.layers)
+    return _assemble(layout, plans[kind.transport](), traffic, seed)
 
 
 def _around(sites: Sequence[Site], names: Sequence[str]) -> list[str]:
@@ -136,7 +145,7 @@ def _distance(one: Site, other: Site) -> float:
     return round(math.hypot(one.x_m - other.x_m, one.y_m - other.y_m), 1)
 
 
-def _assemble(layout: Layout, paths: dict[str, list[list[Edge]]], seed: int) -> Transport:
+def _assemble(layout: Layout, paths: dict[str, list[list[Edge]]], traffic_mbps: float, seed: int) -> Transport:
     """Make records of the links that paths use; a link used by primary paths is primary."""
     edges: dict[str, tuple[Edge, bool]] = {}
     named: dict[str, dict[str, tuple[str, ...]]] = {}
@@ -147,10 +156,21 @@ def _assemble(layout: Layout, paths: dict[str, list[list[Edge]]], seed: int) -> 
             known, primary = edges.get(_link_id(edge), (edge, False))
             edges[_link_id(edge)] = (edge if role == "primary" else known, primary or role == "primary")
     where = {f"CSR-{site.id[1:]}": site for site in layout.sites}
-    links = tuple(_link(name, edge, primary, where, seed) for name, (edge, primary) in sorted(edges.items()))
+    busy = Counter(name for ways in named.values() for name in ways["primary"])
+    links = tuple(
+        _link(name, _upgraded(edge, busy[name] * traffic_mbps), primary, where, seed)
+        for name, (edge, primary) in sorted(edges.items())
+    )
     routers = [_router(name, site.id, links) for name, site in where.items()]
     used = [name for name in GATEWAYS if any(name in (link.a_id, link.b_id) for link in links)]
     return Transport((*routers, *(_router(name, None, links) for name in used)), links, named)
+
+
+def _upgraded(edge: Edge, traffic_mbps: float) -> Edge:
+    """Return a link with the medium that carries its traffic."""
+    a, b, medium = edge
+    enough = traffic_mbps <= PLANNED_UTILISATION * _CAPACITY[medium]
+    return edge if enough else (a, b, _UPGRADE.get(medium, medium))
 
 
 def _link_id(edge: Edge) -> str:
