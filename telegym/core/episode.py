@@ -328,7 +328,7 @@ class Episode:
         """Execute one call and log its result."""
         before = self.world.mark() if self._record else None
         outcome = self.toolkit.execute(self.world, call)
-        if outcome.minutes:
+        if outcome.minutes and not self.world.keeps_time:
             self.world.minutes += outcome.minutes
         return self._log_call(call, outcome, before)
 

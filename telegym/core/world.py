@@ -80,6 +80,9 @@ class World(ABC):
     cheap_snapshots: ClassVar[bool] = False
     """Whether `snapshot()` costs about a microsecond, so that an episode may take one at every turn."""
 
+    keeps_time: ClassVar[bool] = False
+    """Whether tools let time pass in the world themselves; else the episode adds the minutes of each call."""
+
     minutes: float = 0.0
     """Simulated time since the episode began, in minutes."""
 

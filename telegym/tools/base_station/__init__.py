@@ -1,0 +1,1 @@
+"""The tools of base-station maintenance: 60, in profiles of different size."""
