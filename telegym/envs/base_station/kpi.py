@@ -7,6 +7,7 @@ cell, indicator and time. Neither depends on what happened later, so history nev
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cache, lru_cache
@@ -27,7 +28,17 @@ from telegym.envs.base_station.radio import Hour, LayerHour, asleep, hour, serve
 from telegym.envs.base_station.region import Region
 from telegym.envs.base_station.view import CellView, Epoch, View
 
-__all__ = ["BIN_S", "Kpi", "cell_bins", "kpi", "kpi_names", "table"]
+__all__ = [
+    "BIN_S",
+    "Kpi",
+    "bins",
+    "cell_bins",
+    "expected_bins",
+    "kpi",
+    "kpi_names",
+    "layer_bins",
+    "table",
+]
 
 Array = NDArray[np.float64]
 Table = dict[str, dict[str, Array]]
@@ -91,34 +102,82 @@ def cell_bins(region: Region, epochs: Sequence[Epoch], cell_id: str, name: str, 
         first: First period, counted from second 0 of week 0; may be negative.
         count: Periods.
     """
+    found: Array = bins(region, epochs, cell_id, (name,), first, count)[0]
+    return found
+
+
+def bins(region: Region, epochs: Sequence[Epoch], cell_id: str, names: Sequence[str], first: int, count: int) -> Array:
+    """Return the values of several indicators of a cell, indicators x periods; arguments as for `cell_bins`."""
     tag = cell_id.split("-")[1]
     row = region.cells_of[tag].index(cell_id)
-    base = _base(region, epochs, tag, row, name, first, count)
-    tries = (
-        base if _kpis()[name].noise != "ratio" else _base(region, epochs, tag, row, "rrc_setup_attempts", first, count)
-    )
-    return _scatter(name, base, tries, _noise(region, cell_id, name, first, count))
+    known = _kpis()
+    ratios = any(known[name].noise == "ratio" for name in names)
+    wanted = (*names, "rrc_setup_attempts") if ratios else tuple(names)
+    base = _base_rows(region, epochs, tag, row, wanted, first, count)
+    keys = [_phase(region.archetype, region.seed, cell_id, name) for name in names]
+    noise = _noise(keys, first, count)
+    scattered = [_scatter(name, base[index], base[-1], noise[index]) for index, name in enumerate(names)]
+    return np.array(scattered)
+
+
+def layer_bins(region: Region, epochs: Sequence[Epoch], tag: str, name: str, first: int, count: int) -> Array:
+    """Return an indicator of all cells of a layer, cells x periods; arguments as for `cell_bins`."""
+    base = _base_cells(region, epochs, tag, name, first, count)
+    ratio = _kpis()[name].noise == "ratio"
+    tries = _base_cells(region, epochs, tag, "rrc_setup_attempts", first, count) if ratio else base
+    keys = [_phase(region.archetype, region.seed, cell_id, name) for cell_id in region.cells_of[tag]]
+    return _scatter(name, base, tries, _noise(keys, first, count))
 
 
 def expected_bins(region: Region, view: View, cell_id: str, name: str, first: int, count: int) -> Array:
     """Return what an indicator would be on average had a view held all the time."""
     tag = cell_id.split("-")[1]
     row = region.cells_of[tag].index(cell_id)
-    return _base(region, [Epoch(first * BIN_S, view)], tag, row, name, first, count)
+    found: Array = _base_rows(region, [Epoch(first * BIN_S, view)], tag, row, (name,), first, count)[0]
+    return found
 
 
-def _base(region: Region, epochs: Sequence[Epoch], tag: str, row: int, name: str, first: int, count: int) -> Array:
-    values = np.empty(count)
+def _stretches(epochs: Sequence[Epoch], first: int, count: int) -> list[tuple[int, int, list[tuple[int, int]]]]:
+    """Return successive stretches of periods with the same base: hour of the week, periods, and epochs with shares."""
     starts = [epoch.start_s for epoch in epochs]
-    for index in range(count):
+    found: list[tuple[int, int, list[tuple[int, int]]]] = []
+    index = 0
+    while index < count:
         begin = (first + index) * BIN_S
-        how = begin // 3600 % 168
-        parts = [
-            (table(region, epochs[place].view, how)[tag][name][row], seconds)
-            for place, seconds in _shares(starts, begin, begin + BIN_S)
-        ]
-        values[index] = parts[0][0] if len(parts) == 1 else _weighted(parts)
-    return values
+        width = min(4 - (first + index) % 4, count - index)
+        shares = _shares(starts, begin, begin + width * BIN_S)
+        if len(shares) > 1 and width > 1:
+            width = 1
+            shares = _shares(starts, begin, begin + BIN_S)
+        found.append((begin // 3600 % 168, width, shares))
+        index += width
+    return found
+
+
+def _base_rows(
+    region: Region, epochs: Sequence[Epoch], tag: str, row: int, names: Sequence[str], first: int, count: int
+) -> Array:
+    """Return base values of one cell, indicators x periods."""
+    columns, widths = [], []
+    for how, width, shares in _stretches(epochs, first, count):
+        if len(shares) == 1:
+            values = table(region, epochs[shares[0][0]].view, how)[tag]
+            columns.append([values[name][row] for name in names])
+        else:
+            tables = [(table(region, epochs[place].view, how)[tag], seconds) for place, seconds in shares]
+            columns.append([_weighted([(values[name][row], part) for values, part in tables]) for name in names])
+        widths.append(width)
+    return np.repeat(np.array(columns).T, widths, axis=1)
+
+
+def _base_cells(region: Region, epochs: Sequence[Epoch], tag: str, name: str, first: int, count: int) -> Array:
+    """Return base values of all cells of a layer, cells x periods."""
+    columns, widths = [], []
+    for how, width, shares in _stretches(epochs, first, count):
+        parts = [(table(region, epochs[place].view, how)[tag][name], seconds) for place, seconds in shares]
+        columns.append(parts[0][0] if len(parts) == 1 else _weighted_cells(parts))
+        widths.append(width)
+    return np.repeat(np.array(columns).T, widths, axis=1)
 
 
 def _weighted(parts: list[tuple[float, int]]) -> float:
@@ -128,15 +187,23 @@ def _weighted(parts: list[tuple[float, int]]) -> float:
     return sum(value * seconds for value, seconds in known) / total if total else float("nan")
 
 
+def _weighted_cells(parts: Sequence[tuple[Array, int]]) -> Array:
+    """Return the means of the values of all cells over time."""
+    rows = zip(*(values.tolist() for values, _ in parts), strict=True)
+    seconds = [part for _, part in parts]
+    return np.array([_weighted(list(zip(row, seconds, strict=True))) for row in rows])
+
+
 def _shares(starts: Sequence[int], begin: int, end: int) -> list[tuple[int, int]]:
-    """Return which epochs cover a period, and for how many seconds."""
+    """Return which epochs cover a period, and for how many seconds; the first also holds before it began."""
+    place = max(bisect_right(starts, begin) - 1, 0)
     found = []
-    for place, start in enumerate(starts):
-        until = starts[place + 1] if place + 1 < len(starts) else end
-        low, high = max(begin, start if place else begin), min(end, until)
-        if high > low:
-            found.append((place, high - low))
-    return found or [(len(starts) - 1, end - begin)]
+    while place + 1 < len(starts) and starts[place + 1] < end:
+        found.append((place, starts[place + 1] - begin))
+        begin = starts[place + 1]
+        place += 1
+    found.append((place, end - begin))
+    return [share for share in found if share[1] > 0]
 
 
 @lru_cache(maxsize=4096)
@@ -149,12 +216,13 @@ def _table_of_normals() -> Array:
     return normals(0, "scatter of indicators", 16_384)
 
 
-def _noise(region: Region, cell_id: str, name: str, first: int, count: int) -> Array:
-    """Return unit noise with a fast and an hourly part, by random access."""
-    key = _phase(region.archetype, region.seed, cell_id, name)
-    bins = np.arange(first, first + count, dtype=np.int64)
-    fast = ((bins * 2_654_435_761 + (key & 0xFFFFFFFF)) >> 3) & 16_383
-    slow = ((bins >> 2) * 40_503 + ((key >> 7) & 0xFFFFFFFF)) & 16_383
+def _noise(keys: Sequence[int], first: int, count: int) -> Array:
+    """Return unit noise with a fast and an hourly part, by random access; keys x periods."""
+    periods = np.arange(first, first + count, dtype=np.int64)
+    low = np.array([key & 0xFFFFFFFF for key in keys], dtype=np.int64)[:, None]
+    high = np.array([(key >> 7) & 0xFFFFFFFF for key in keys], dtype=np.int64)[:, None]
+    fast = ((periods * 2_654_435_761 + low) >> 3) & 16_383
+    slow = ((periods >> 2) * 40_503 + high) & 16_383
     values = _table_of_normals()
     result: Array = 0.8 * values[fast] + 0.6 * values[slow]
     return result
