@@ -10,9 +10,9 @@ from typing import TypeVar
 from telegym.envs.base_station.objects import (
     AntennaLine,
     Board,
+    Cabinet,
     Cell,
     FronthaulLink,
-    Node,
     RadioUnit,
     Record,
     RetUnit,
@@ -53,8 +53,10 @@ class Index:
     """Tilt unit of each cell."""
     behind: Mapping[str, Names]
     """Sites that use a link or router on any of their paths."""
-    peers_of: Mapping[str, Names]
-    """Nodes that have an X2 or Xn link with a node."""
+    air_conditioned: Mapping[str, bool]
+    """Whether a site's cabinet has an air conditioner."""
+    parent_of: Mapping[str, str]
+    """For each site that reaches the core through one other site on both its paths, that site."""
 
 
 @lru_cache(maxsize=256)
@@ -88,7 +90,8 @@ def index_of(archetype: str, region_seed: int) -> Index:
         fronthaul_of={link.ru_id: link.id for link in records if isinstance(link, FronthaulLink)},
         tilt_unit_of={unit.cell_id: unit.id for unit in records if isinstance(unit, RetUnit)},
         behind=_behind(region),
-        peers_of={node.id: node.peers for node in records if isinstance(node, Node)},
+        air_conditioned={item.site_id: item.has_air_conditioner for item in records if isinstance(item, Cabinet)},
+        parent_of=_parents(region),
     )
 
 
@@ -119,6 +122,21 @@ def _behind(region: Region) -> dict[str, Names]:
         if isinstance(record, (Router, TransportLink)):
             users.setdefault(record.id, {})
     return {name: tuple(sites) for name, sites in users.items()}
+
+
+def _parents(region: Region) -> dict[str, str]:
+    """Return the sites that sites hang on: whose paths, with one more hop, are all the paths they have."""
+    paths, found = region.transport.paths, {}
+    for site, ways in paths.items():
+        if len(ways["primary"]) < 2:
+            continue
+        link = region.records[ways["primary"][0]]
+        if isinstance(link, TransportLink):
+            end = link.b_id if link.a_id == f"CSR-{site[1:]}" else link.a_id
+            parent = f"S{end[4:]}"
+            if paths.get(parent) == {role: way[1:] for role, way in ways.items()}:
+                found[site] = parent
+    return found
 
 
 def site_of_id(region: Region, name: str) -> str | None:

@@ -15,7 +15,13 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from telegym.core.errors import ToolError, did_you_mean
 from telegym.core.world import StateMark, World, canonical_json, sha256_hex
-from telegym.envs.base_station import engine
+from telegym.envs.base_station import (  # noqa: F401 - models register what follows from changes
+    clock_model,
+    dependencies,
+    engine,
+    power_model,
+    thermal_model,
+)
 from telegym.envs.base_station.engine import Happening
 from telegym.envs.base_station.index import Index, index_of, site_of_id
 from telegym.envs.base_station.objects import (

@@ -261,6 +261,10 @@ class Generator:
     """Whether it was brought by a technician."""
     since_s: int = 0
     """When the state was entered."""
+    fuel_s: int = 0
+    """When `fuel_pct` was computed."""
+    fuel_pct_per_s: float = 0.0
+    """Change of the fuel since then, per second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,8 +317,6 @@ class PowerSystem(Record):
     """When `soc` was computed."""
     soc_per_s: float = 0.0
     """Change of the state of charge since then, per second."""
-    plan_s: int = 0
-    """When the next crossing was predicted; events of older predictions are void. 0 while nothing is due."""
     dark_s: int | None = None
     """When the site went dark."""
     surge_arrester_failed: bool = False
@@ -347,8 +349,6 @@ class Cabinet(Record):
     """Whether the baseband units reduce their load."""
     overheated: bool = False
     """Whether the baseband units have switched themselves off."""
-    plan_s: int = 0
-    """When the next crossing was predicted; events of older predictions are void. 0 while nothing is due."""
     smoke: bool = False
     """Hidden: whether there is smoke."""
     flood: bool = False
@@ -602,7 +602,15 @@ class ClockUnit(Record):
     state_s: int = 0
     """When the state was entered."""
     phase_us: float = 0.0
-    """Hidden: phase error at `state_s`, in microseconds."""
+    """Hidden: phase error while locked, or else at `lost_s`, in microseconds."""
+    lost_s: int = 0
+    """When holdover began."""
+    locked_to: ClockSource | None = None
+    """Source it is or was locked to; None for the one it was built with."""
+    acquiring: ClockSource | None = None
+    """Source it is locking to."""
+    untrained: bool = False
+    """Whether it was restarted in holdover."""
     antenna: Literal["ok", "open", "short"] = "ok"
     """Hidden: condition of the satellite antenna's cable."""
     jammed: bool = False
@@ -615,10 +623,10 @@ class ClockUnit(Record):
     """Whether a second reference shows phase errors."""
     undetected_phase_us: float = 0.0
     """Hidden: phase error that the unit does not notice."""
+    biased_source: ClockSource | None = None
+    """Hidden: the source whose phase is wrong by `undetected_phase_us`; None if the unit itself is to blame."""
     expired: bool = False
-    """Whether the phase has left its limit in holdover."""
-    plan_s: int = 0
-    """When the next change was predicted; events of older predictions are void. 0 while nothing is due."""
+    """Whether the phase has left its limit in holdover, or holdover has lasted longer than promised."""
 
 
 @dataclass(frozen=True, slots=True)

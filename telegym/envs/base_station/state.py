@@ -159,6 +159,12 @@ class Path(NamedTuple):
     """First router, port or link that does not work."""
     secondary: bool = False
     """Whether it is not the planned path."""
+    mtu_ok: bool = True
+    """Whether full-sized packets get through."""
+    dscp_ok: bool = True
+    """Whether voice keeps its priority."""
+    shaper_mbps: float = 0.0
+    """Smallest rate limit on the way; 0 for none."""
 
 
 class NodeService(NamedTuple):
@@ -176,7 +182,5 @@ class NodeService(NamedTuple):
     """Whether a split node reaches its CU."""
     core_down: tuple[str, ...] = ()
     """Core nodes whose association is down."""
-    peers_down: tuple[str, ...] = ()
-    """Nodes whose X2 or Xn link is down."""
     because: str | None = None
     """What keeps it from the core."""
