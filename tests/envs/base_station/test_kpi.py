@@ -107,11 +107,9 @@ def test_every_indicator_is_defined_and_computed(region: Region, well: View) -> 
 CELL = "S001-L18-1"
 
 
-@pytest.mark.parametrize(
-    ("change", "low", "high"), [({"power_offset_db": -10.0}, 0.1, 0.5), ({"power_offset_db": -3.0}, 0.5, 0.9)]
-)
-def test_less_power_serves_less(region: Region, well: View, change: dict[str, float], low: float, high: float) -> None:
-    weak = with_cell(well, CELL, **change)
+@pytest.mark.parametrize(("offset_db", "low", "high"), [(-10.0, 0.1, 0.5), (-3.0, 0.5, 0.9)])
+def test_less_power_serves_less(region: Region, well: View, offset_db: float, low: float, high: float) -> None:
+    weak = with_cell(well, CELL, power_offset_db=offset_db)
     assert low < ratio(region, well, weak, CELL, "dl_volume_gb") < high
 
 
