@@ -33,6 +33,7 @@ __all__ = [
     "Kpi",
     "bins",
     "cell_bins",
+    "expected",
     "expected_bins",
     "kpi",
     "kpi_names",
@@ -131,10 +132,15 @@ def layer_bins(region: Region, epochs: Sequence[Epoch], tag: str, name: str, fir
 
 def expected_bins(region: Region, view: View, cell_id: str, name: str, first: int, count: int) -> Array:
     """Return what an indicator would be on average had a view held all the time."""
+    found: Array = expected(region, view, cell_id, (name,), first, count)[0]
+    return found
+
+
+def expected(region: Region, view: View, cell_id: str, names: Sequence[str], first: int, count: int) -> Array:
+    """Return what several indicators would be on average had a view held all the time, indicators x periods."""
     tag = cell_id.split("-")[1]
     row = region.cells_of[tag].index(cell_id)
-    found: Array = _base_rows(region, [Epoch(first * BIN_S, view)], tag, row, (name,), first, count)[0]
-    return found
+    return _base_rows(region, [Epoch(first * BIN_S, view)], tag, row, names, first, count)
 
 
 def _stretches(epochs: Sequence[Epoch], first: int, count: int) -> list[tuple[int, int, list[tuple[int, int]]]]:

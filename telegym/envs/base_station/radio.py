@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telegym.envs.base_station.noise import mix, normals
+from telegym.envs.base_station.objects import Emitter
 from telegym.envs.base_station.physics.load import TDD_DOWNLINK, LayerLoad, LayerRadio, solve
 from telegym.envs.base_station.physics.spectrum import LAYERS, noise_floor_dbm
 from telegym.envs.base_station.physics.traffic import demand_factor
@@ -23,7 +24,7 @@ from telegym.envs.base_station.region import Region, build_region
 from telegym.envs.base_station.region.radio_plan import POINTS_PER_SECTOR
 from telegym.envs.base_station.view import CellView, View
 
-__all__ = ["BUSY_LOAD", "Hour", "LayerHour", "SiteTransport", "busy_demand_mbps", "hour"]
+__all__ = ["BUSY_LOAD", "Hour", "LayerHour", "SiteTransport", "busy_demand_mbps", "external", "hour"]
 
 Array = NDArray[np.float64]
 
@@ -255,16 +256,26 @@ def _uplink(region: Region, view: View, tag: str, solved: LayerLoad, cells: list
     overlap = region.overlap[tag]
     around = (overlap @ solved.load) / np.maximum(overlap.sum(axis=1), 1e-12)
     base = noise + 4.0 * around
-    outside = add_dbm(np.full(len(cells), -300.0), *_emitters(region, view, tag, cells))
+    outside = add_dbm(np.full(len(cells), -300.0), *_emitters(region, view, tag))
     both = add_dbm(base, outside, _time_division(region, tag, solved, cells))
     pim = np.array([cell.pim_dbm if cell.pim_dbm is not None else -300.0 for cell in cells])
     one_branch = add_dbm(both, pim + 25.0 * np.log10(solved.load))
     return np.round(one_branch, 9), np.round(one_branch - both, 9)
 
 
-def _emitters(region: Region, view: View, tag: str, cells: list[CellView]) -> list[Array]:
-    """Return what each emitter outside the network gives each cell: 35 dB per decade, and the antenna's pattern."""
+def _emitters(region: Region, view: View, tag: str) -> list[Array]:
+    """Return what each emitter outside the network gives each cell."""
+    return [level for _, level in external(region, view, tag)]
+
+
+def external(region: Region, view: View, tag: str) -> list[tuple[Emitter, Array]]:
+    """Return the emitters outside the network in a band, and what each gives each cell of the layer.
+
+    The level falls by 35 dB per decade of distance and with the antenna's pattern; dBm per resource block of the
+    emitter's own, averaged over time.
+    """
     where = {site.id: site for site in region.layout.sites}
+    cells = _cell_views(region, view, tag) if view.emitters else []
     found = []
     for emitter in view.emitters.values():
         if tag not in emitter.layers:
@@ -273,65 +284,6 @@ def _emitters(region: Region, view: View, tag: str, cells: list[CellView]) -> li
         dy = np.array([emitter.y_m - where[cell.cell.site_id].y_m for cell in cells])
         off = (np.degrees(np.arctan2(dx, dy)) - np.array([cell.azimuth_deg for cell in cells]) + 180) % 360 - 180
         level = emitter.power_dbm - 35.0 * np.log10(np.maximum(np.hypot(dx, dy), 50.0) / 100.0)
-        found.append(level - np.minimum(12 * (off / 65.0) ** 2, 20.0) + 10 * np.log10(max(emitter.duty, 1e-3)))
+        level = level - np.minimum(12 * (off / 65.0) ** 2, 20.0) + 10 * np.log10(max(emitter.duty, 1e-3))
+        found.append((emitter, level))
     return found
-
-
-def _time_division(region: Region, tag: str, solved: LayerLoad, cells: list[CellView]) -> Array:
-    """Return what downlinks out of step give the uplink of their neighbours."""
-    quiet: Array = np.full(len(cells), -300.0)
-    phases = np.array([cell.phase_us if _radiates(cell) else 0.0 for cell in cells])
-    if not LAYERS[tag].tdd or np.ptp(phases) <= 1.5:
-        return quiet
-    overlap = slot_overlap(phases[:, None] - phases[None, :])
-    count = len(cells)
-    coupling = 118.0 + 6.0 * normals(mix(region.seed, region.archetype, "coupling"), tag, count * count)
-    near = region.overlap[tag] > 0
-    level = 28.6 - coupling.reshape(count, count) + 10 * np.log10(np.maximum(overlap * solved.load[None, :], 1e-30))
-    power = np.where(near, 10 ** (level / 10), 0.0).sum(axis=1)
-    result: Array = 10 * np.log10(np.maximum(power, 1e-30))
-    return result
-
-
-# --- transport ------------------------------------------------------------------------------------------
-
-
-def _site_traffic(region: Region, view: View, layers: dict[str, LayerHour]) -> dict[str, float]:
-    """Return the traffic of each site in Mbit/s: what its cells carry."""
-    found = dict.fromkeys((site.id for site in region.layout.sites), 0.0)
-    for tag, layer in layers.items():
-        carried = layer.offered_mbps / np.maximum(layer.solved.need, 1.0)
-        for name, value in zip(region.cells_of[tag], carried.tolist(), strict=True):
-            cell = view.cells[name]
-            if serves(cell) and view.nodes[cell.cell.node_id].user_plane:
-                found[cell.cell.site_id] += value
-    return found
-
-
-def _ways(view: View) -> dict[str, tuple[str, ...]]:
-    return {view_cell.cell.site_id: view.nodes[view_cell.cell.node_id].links for view_cell in view.cells.values()}
-
-
-def _links(region: Region, view: View, offered: dict[str, float]) -> dict[str, LinkLoad]:
-    traffic = dict.fromkeys(view.links, 0.0)
-    for site, way in _ways(view).items():
-        for link in way:
-            traffic[link] += offered[site]
-    return {
-        name: link_load(
-            traffic[name] * link.growth,
-            link.capacity_mbps if link.up else 0.0,
-            link.delay_ms,
-            2.0 if link.microwave else 0.2,
-        )
-        for name, link in view.links.items()
-    }
-
-
-def _site_transport(view: View, site: str, links: dict[str, LinkLoad]) -> SiteTransport:
-    way = next((view.nodes[c.cell.node_id].links for c in view.cells.values() if c.cell.site_id == site), ())
-    share, delay, passed = 1.0, 4.0, 1.0
-    for name in way:
-        link = links[name]
-        share, delay, passed = min(share, link.share), delay + link.delay_ms, passed * (1 - link.loss)
-    return SiteTransport(share, delay, 1 - passed)
