@@ -287,3 +287,63 @@ def external(region: Region, view: View, tag: str) -> list[tuple[Emitter, Array]
         level = level - np.minimum(12 * (off / 65.0) ** 2, 20.0) + 10 * np.log10(max(emitter.duty, 1e-3))
         found.append((emitter, level))
     return found
+
+
+def _time_division(region: Region, tag: str, solved: LayerLoad, cells: list[CellView]) -> Array:
+    """Return what downlinks out of step give the uplink of their neighbours."""
+    quiet: Array = np.full(len(cells), -300.0)
+    phases = np.array([cell.phase_us if _radiates(cell) else 0.0 for cell in cells])
+    if not LAYERS[tag].tdd or np.ptp(phases) <= 1.5:
+        return quiet
+    overlap = slot_overlap(phases[:, None] - phases[None, :])
+    count = len(cells)
+    coupling = 118.0 + 6.0 * normals(mix(region.seed, region.archetype, "coupling"), tag, count * count)
+    near = region.overlap[tag] > 0
+    level = 28.6 - coupling.reshape(count, count) + 10 * np.log10(np.maximum(overlap * solved.load[None, :], 1e-30))
+    power = np.where(near, 10 ** (level / 10), 0.0).sum(axis=1)
+    result: Array = 10 * np.log10(np.maximum(power, 1e-30))
+    return result
+
+
+# --- transport ------------------------------------------------------------------------------------------
+
+
+def _site_traffic(region: Region, view: View, layers: dict[str, LayerHour]) -> dict[str, float]:
+    """Return the traffic of each site in Mbit/s: what its cells carry."""
+    found = dict.fromkeys((site.id for site in region.layout.sites), 0.0)
+    for tag, layer in layers.items():
+        carried = layer.offered_mbps / np.maximum(layer.solved.need, 1.0)
+        for name, value in zip(region.cells_of[tag], carried.tolist(), strict=True):
+            cell = view.cells[name]
+            if serves(cell) and view.nodes[cell.cell.node_id].user_plane:
+                found[cell.cell.site_id] += value
+    return found
+
+
+def _ways(view: View) -> dict[str, tuple[str, ...]]:
+    return {view_cell.cell.site_id: view.nodes[view_cell.cell.node_id].links for view_cell in view.cells.values()}
+
+
+def _links(region: Region, view: View, offered: dict[str, float]) -> dict[str, LinkLoad]:
+    traffic = dict.fromkeys(view.links, 0.0)
+    for site, way in _ways(view).items():
+        for link in way:
+            traffic[link] += offered[site]
+    return {
+        name: link_load(
+            traffic[name] * link.growth,
+            link.capacity_mbps if link.up else 0.0,
+            link.delay_ms,
+            2.0 if link.microwave else 0.2,
+        )
+        for name, link in view.links.items()
+    }
+
+
+def _site_transport(view: View, site: str, links: dict[str, LinkLoad]) -> SiteTransport:
+    way = next((view.nodes[c.cell.node_id].links for c in view.cells.values() if c.cell.site_id == site), ())
+    share, delay, passed = 1.0, 4.0, 1.0
+    for name in way:
+        link = links[name]
+        share, delay, passed = min(share, link.share), delay + link.delay_ms, passed * (1 - link.loss)
+    return SiteTransport(share, delay, 1 - passed)
