@@ -1,0 +1,163 @@
+"""Transport."""
+
+from __future__ import annotations
+
+from telegym.envs.base_station import dependencies as works
+from telegym.envs.base_station.engine import MINUTE_S, handles
+from telegym.envs.base_station.faults._fields import configuration_fault, field_fault, ids
+from telegym.envs.base_station.faults.registry import Fault, Parameters, register
+from telegym.envs.base_station.network import Network
+from telegym.envs.base_station.noise import choice, integer, uniform
+from telegym.envs.base_station.objects import Node, Router, TransportLink
+from telegym.envs.base_station.physics.transport import rain_attenuation_db_per_km
+from telegym.envs.base_station.process.records import Notice
+from telegym.envs.base_station.region.transport import PLANNED_MBPS
+from telegym.envs.base_station.state import Weather
+
+__all__: list[str] = []
+
+
+def _ends(network: Network, element: str) -> tuple[str, ...]:
+    link = network.get(TransportLink, element)
+    return (element, link.a_id, link.b_id)
+
+
+def _used(network: Network, link_id: str) -> int:
+    """Return how many sites send their traffic over a link."""
+    return sum(link_id in works.path_links(network, site) for site in network.region.transport.paths)
+
+
+# --- cut, rain, congestion ------------------------------------------------------------------------------
+
+_cut = field_fault(
+    "backhaul_fibre_cut",
+    TransportLink,
+    lambda network, element, seed: {"share": round(0.05 + 0.9 * uniform(seed, "cut", element), 3)},
+    lambda network, element, details: {
+        "cut": True,
+        "cut_at_km": round(float(details["share"]) * network.get(TransportLink, element).length_km, 3),
+    },
+    test=lambda link: not link.kind.startswith("mw") and link.role == "primary",
+    accepted=_ends,
+)
+
+
+def _frequency(link: TransportLink) -> float:
+    return float(link.kind.partition("_")[2])
+
+
+def _feels_rain(link: TransportLink) -> bool:
+    return link.kind in ("mw_18", "mw_23") and link.length_km > 1.5
+
+
+def _draw_rain(network: Network, element: str, seed: int) -> Parameters:
+    return {
+        "rate_mm_h": integer(25, 90, seed, "rain", element),
+        "minutes": integer(20, 80, seed, "shower", element),
+    }
+
+
+def _rain(network: Network, element: str, details: Parameters) -> None:
+    link = network.get(TransportLink, element)
+    loss = rain_attenuation_db_per_km(float(details["rate_mm_h"]), _frequency(link)) * min(link.length_km, 7.0)
+    network.update(link, fade_db=round(loss, 2))
+    sites = [f"S{end[4:]}" for end in (link.a_id, link.b_id) if end.startswith("CSR")]
+    end = network.now + int(details["minutes"]) * MINUTE_S
+    for site in sites:
+        network.add(Weather(f"WX-{site[1:]}", site, rain_mm_h=float(details["rate_mm_h"])))
+    network.add(Notice(f"WEATHER-{element}", "weather", tuple(sites), network.now, end, "Heavy showers.", network.now))
+    network.schedule(end, "rain_ends", element)
+
+
+@handles("rain_ends")
+def _dry(network: Network, element: str) -> None:
+    link = network.get(TransportLink, element)
+    network.update(link, fade_db=0.0)
+    for end in (link.a_id, link.b_id):
+        weather = network.objects.get(f"WX-{end[4:]}")
+        if isinstance(weather, Weather):
+            network.remove(weather)
+
+
+register(
+    Fault(
+        "microwave_rain_fade",
+        lambda network: ids(
+            network, TransportLink, lambda link: link.kind in ("mw_18", "mw_23") and link.length_km > 1.5
+        ),
+        _draw_rain,
+        _rain,
+        lambda network, element, details: network.get(TransportLink, element).fade_db > 0,
+        lambda network, element, details: _dry(network, element),
+        _ends,
+    )
+)
+
+
+def _draw_growth(network: Network, element: str, seed: int) -> Parameters:
+    """Draw how far above its capacity a link is asked to go in the busy hour."""
+    link = network.get(TransportLink, element)
+    per_site = sum(3 * PLANNED_MBPS[layer] for layer in network.region.kind.layers)
+    planned = per_site * _used(network, element) / (link.capacity_mbps * link.members)
+    return {"growth": round((1.15 + 0.5 * uniform(seed, "growth", element)) / max(planned, 1e-3), 2)}
+
+
+field_fault(
+    "transport_congestion",
+    TransportLink,
+    _draw_growth,
+    lambda network, element, details: {"growth": float(details["growth"])},
+    test=lambda link: link.role == "primary",
+    accepted=_ends,
+)
+
+
+# --- ports and addresses --------------------------------------------------------------------------------
+
+
+def _ports(network: Network) -> list[str]:
+    """Return the ports on whose failure a site is cut off: towards the base station, and towards the core."""
+    found = []
+    for site, ways in network.region.transport.paths.items():
+        router = network.get(Router, f"CSR-{site[1:]}")
+        found += [port.id for port in router.ports if port.link_id in (None, ways["primary"][0])]
+    return found
+
+
+def _break_port(network: Network, element: str, details: Parameters) -> None:
+    network.set_port(element, hung=bool(details["hung"]), sfp_failed=not details["hung"])
+
+
+def _port_bad(network: Network, element: str) -> bool:
+    _, port = network.port(element)
+    return port.hung or port.sfp_failed
+
+
+register(
+    Fault(
+        "csr_port_or_sfp_failure",
+        _ports,
+        lambda network, element, seed: {"hung": uniform(seed, "hang", element) < 0.35},
+        _break_port,
+        lambda network, element, details: _port_bad(network, element),
+        lambda network, element, details: network.set_port(element, hung=False, sfp_failed=False),
+        lambda network, element: (element, element.rpartition("-")[0]),
+    )
+)
+
+
+def _draw_address(network: Network, element: str, seed: int) -> Parameters:
+    parameter = choice(("vlan_id", "next_hop", "amf_ip", "oam_vlan_id"), seed, "parameter", element)
+    return {"parameter": parameter, "digit": integer(1, 9, seed, "digit", element)}
+
+
+def _wrong_address(network: Network, element: str, details: Parameters) -> dict[str, object]:
+    name, digit = str(details["parameter"]), int(details["digit"])
+    right = getattr(network.region.records[element], name)
+    if isinstance(right, int):
+        return {name: right + digit}
+    head, _, last = right.rpartition(".")
+    return {name: f"{head}.{(int(last) + digit) % 250 + 1}"}
+
+
+configuration_fault("vlan_ip_misconfiguration", Node, _draw_address, _wrong_address, user="night-change")
