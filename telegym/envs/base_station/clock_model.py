@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from telegym.envs.base_station import dependencies as works
 from telegym.envs.base_station.engine import HOUR_S, follows, handles
-from telegym.envs.base_station.objects import ClockSource, ClockState, ClockUnit, TransportLink
+from telegym.envs.base_station.objects import ClockSource, ClockState, ClockUnit
 from telegym.envs.base_station.physics.holdover import PHASE_LIMIT_US, phase_us, seconds_to_phase
 
 if TYPE_CHECKING:
@@ -52,8 +52,7 @@ def bias_us(network: Network, clock: ClockUnit) -> float:
     own = clock.undetected_phase_us if clock.biased_source in (None, clock.source) else 0.0
     if clock.source is not ClockSource.PTP:
         return own
-    links = works.path(network, clock.site_id).links
-    return round(own + 0.5 * sum(network.get(TransportLink, name).asymmetry_us for name in links), 6)
+    return round(own + 0.5 * works.path(network, clock.site_id).asymmetry_us, 6)
 
 
 def phase_error_us(network: Network, clock: ClockUnit, at_s: int | None = None) -> float:

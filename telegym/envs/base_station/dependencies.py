@@ -34,12 +34,10 @@ from telegym.envs.base_station.objects import (
     RadioUnit,
     Rat,
     Router,
-    Site,
     TransportLink,
 )
 from telegym.envs.base_station.physics.antenna_line import mismatch_loss_db, wet_vswr
 from telegym.envs.base_station.physics.holdover import PHASE_LIMIT_US
-from telegym.envs.base_station.physics.traffic import demand_factor
 from telegym.envs.base_station.physics.transport import misalignment_loss_db, modulation
 from telegym.envs.base_station.state import OPERATIONAL, NodeService, Path, Status, Weather
 
@@ -100,8 +98,8 @@ THROTTLE = 0.7
 """Share of the capacity left by baseband units that are too hot."""
 MTU = 1600
 """Smallest packet size that user traffic with its tunnel headers fits in."""
-SLEEP_SHARE = 60.0
-"""Load of a coverage layer in the busiest hour, in per cent, as energy saving estimates it."""
+NEVER_PCT = 100
+"""Load of the coverage layer at which a cell would wake that never does."""
 
 
 def remembered(question: Question[_T]) -> Question[_T]:
@@ -197,7 +195,7 @@ def link_capacity_mbps(link: TransportLink) -> float:
 def link_up(network: Network, link_id: str) -> bool:
     """Return whether a transport link carries traffic."""
     link = network.get(TransportLink, link_id)
-    if link.cut or (link.design_rsl_dbm is not None and link_capacity_mbps(link) <= 0):
+    if link.cut or link.under_test or (link.design_rsl_dbm is not None and link_capacity_mbps(link) <= 0):
         return False
     return all(
         router_up(network, name) and _port_ok(network.get(Router, name), link_id) for name in (link.a_id, link.b_id)
@@ -239,6 +237,7 @@ def path(network: Network, site_id: str) -> Path:
         secondary=links != network.region.transport.paths[site_id]["primary"],
         mtu_ok=all(router.mtu >= MTU for router in records),
         dscp_ok=all(router.dscp_map == _built_router(network, router).dscp_map for router in records),
+        asymmetry_us=sum(network.get(TransportLink, name).asymmetry_us for name in links),
         shaper_mbps=min(shapers, default=0.0),
     )
 
@@ -510,20 +509,16 @@ def cell_works(network: Network, cell_id: str) -> bool:
     )
 
 
-def asleep(network: Network, cell: Cell, hour_of_week: int | None = None) -> bool:
-    """Return whether a cell sleeps to save energy: when its area's demand is below what wakes it."""
-    if not cell.es_enabled:
-        return False
-    site = network.get(Site, cell.site_id)
-    hour = network.hour_of_week if hour_of_week is None else hour_of_week
-    return SLEEP_SHARE * demand_factor(site.area_type, hour) < cell.es_wake_threshold_pct
+def asleep(cell: Cell) -> bool:
+    """Return whether a cell sleeps to save energy and cannot wake."""
+    return cell.es_enabled and cell.es_wake_threshold_pct >= NEVER_PCT
 
 
 def cell_state(network: Network, cell_id: str) -> CellState:
     """Return whether a cell is in use; a cell that sleeps to save energy is INACTIVE."""
     if not cell_works(network, cell_id):
         return CellState.IDLE
-    return CellState.INACTIVE if asleep(network, network.get(Cell, cell_id)) else CellState.ACTIVE
+    return CellState.INACTIVE if asleep(network.get(Cell, cell_id)) else CellState.ACTIVE
 
 
 def on_air(network: Network, cell_id: str) -> bool:
@@ -534,7 +529,7 @@ def on_air(network: Network, cell_id: str) -> bool:
 
 def in_service(network: Network, cell_id: str) -> bool:
     """Return whether a cell is UNLOCKED, ENABLED and active."""
-    return on_air(network, cell_id) and not asleep(network, network.get(Cell, cell_id))
+    return on_air(network, cell_id) and not asleep(network.get(Cell, cell_id))
 
 
 @remembered

@@ -53,6 +53,8 @@ class Index:
     """Tilt unit of each cell."""
     behind: Mapping[str, Names]
     """Sites that use a link or router on any of their paths."""
+    neighbours_of: Mapping[str, Names]
+    """Neighbours of each cell on its own carrier, as built."""
     air_conditioned: Mapping[str, bool]
     """Whether a site's cabinet has an air conditioner."""
     parent_of: Mapping[str, str]
@@ -90,6 +92,11 @@ def index_of(archetype: str, region_seed: int) -> Index:
         fronthaul_of={link.ru_id: link.id for link in records if isinstance(link, FronthaulLink)},
         tilt_unit_of={unit.cell_id: unit.id for unit in records if isinstance(unit, RetUnit)},
         behind=_behind(region),
+        neighbours_of=_grouped(
+            (relation.source_id, relation.target_id)
+            for relation in region.relations.values()
+            if relation.source_id.split("-")[1] == relation.target_id.split("-")[1]
+        ),
         air_conditioned={item.site_id: item.has_air_conditioner for item in records if isinstance(item, Cabinet)},
         parent_of=_parents(region),
     )

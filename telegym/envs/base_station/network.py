@@ -15,12 +15,15 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from telegym.core.errors import ToolError, did_you_mean
 from telegym.core.world import StateMark, World, canonical_json, sha256_hex
-from telegym.envs.base_station import (  # noqa: F401 - models register what follows from changes
+from telegym.envs.base_station import (  # noqa: F401 - they register what follows from changes
+    alarms,
     clock_model,
     dependencies,
     engine,
+    epochs,
     power_model,
     thermal_model,
+    validity,
 )
 from telegym.envs.base_station.engine import Happening
 from telegym.envs.base_station.index import Index, index_of, site_of_id
@@ -224,6 +227,12 @@ class Network(World):
             value = value.copy()
             setattr(self, table, value)
             self._own.add(table)
+        return value
+
+    def frozen(self, table: str) -> dict[Any, Any]:
+        """Return a table for somebody who keeps it: the next change copies it."""
+        self._own.discard(table)
+        value: dict[Any, Any] = getattr(self, table)
         return value
 
     def touch(self, record: Record) -> None:

@@ -323,6 +323,8 @@ class PowerSystem(Record):
     """Whether the surge protector is blown."""
     charge_fault: bool = False
     """Hidden: the strings do not take charge."""
+    under_test: bool = False
+    """Whether a test lets the battery carry the site."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -715,6 +717,8 @@ class TransportLink(Record):
     """Hidden: factor on the traffic it carries."""
     asymmetry_us: float = 0.0
     """Hidden: difference of the delays of the two directions."""
+    under_test: bool = False
+    """Whether an interrupting test runs on it."""
 
 
 @dataclass(frozen=True, slots=True)

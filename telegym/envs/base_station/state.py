@@ -107,6 +107,8 @@ class Condition(NamedTuple):
     """Severity while it holds."""
     values: Values = ()
     """Measured values."""
+    reporter: str = "manager"
+    """Who reports it: a node, or `power:S012`, `clock:S012`, `router:CSR-012`, `link:TL-004-012`, `manager`."""
     announced: bool = False
     """Whether it has held for so long that an alarm was reported, or is queued to be."""
 
@@ -163,6 +165,8 @@ class Path(NamedTuple):
     """Whether full-sized packets get through."""
     dscp_ok: bool = True
     """Whether voice keeps its priority."""
+    asymmetry_us: float = 0.0
+    """Difference of the delays of the two directions."""
     shaper_mbps: float = 0.0
     """Smallest rate limit on the way; 0 for none."""
 
