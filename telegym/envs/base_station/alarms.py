@@ -131,7 +131,7 @@ def watch(network: Network, sites: list[str]) -> None:
 def _transport_touched(network: Network) -> bool:
     if any(name.startswith(("TL-", "CSR-", "AGG-", "PWR-")) for name in network.altered):
         return True
-    return any(_site_of(network, name) == BETWEEN for _, name in network.conditions)
+    return bool(network.measured) or any(_site_of(network, name) == BETWEEN for _, name in network.conditions)
 
 
 def _site_of(network: Network, object_id: str) -> str:

@@ -41,7 +41,7 @@ from telegym.envs.base_station.state import Severity, Values
 if TYPE_CHECKING:
     from telegym.envs.base_station.network import Network
 
-__all__ = ["MANAGER", "Finding", "findings_at", "findings_between"]
+__all__ = ["MANAGER", "Finding", "chance", "findings_at", "findings_between"]
 
 MANAGER = "manager"
 """Reporter of what management system and core see by themselves."""
@@ -95,17 +95,20 @@ def findings_at(network: Network, site_id: str) -> Findings:
             yield from _boards(network, node)
             yield from _radio_units(network, node)
     yield from _cells(network, site_id)
+    yield from (item for item in network.measured if network.index.site_of.get(item.object_id) == site_id)
 
 
 def findings_between(network: Network) -> Findings:
     """Yield every condition that holds on links and routers."""
+    yield from (item for item in network.measured if item.object_id not in network.index.site_of)
     for link in network.all(TransportLink):
         yield from _link(network, link)
     for router in network.all(Router):
         yield from _router(network, router)
 
 
-def _chance(network: Network, share: float, *names: str | int) -> bool:
+def chance(network: Network, share: float, *names: str | int) -> bool:
+    """Return whether something is noticed that only a share of networks notice."""
     return uniform(network.seed, "whether it is noticed", *names) < share
 
 
@@ -336,13 +339,13 @@ def _fronthaul(network: Network, unit: RadioUnit) -> Findings:
 def _unit(network: Network, unit: RadioUnit) -> Findings:
     by = unit.node_id
     if not works.radio_unit_powered(network, unit.id):
-        if _chance(network, 0.5, "gasp", unit.id):
+        if chance(network, 0.5, "gasp", unit.id):
             yield Finding("RU_POWER_LOST", unit.id, by)
         yield Finding("RU_MAINT_LINK_FAIL", unit.id, by)
         return
     if not works.fronthaul_synced(network, unit.id) or unit.hang or unit.restart_until_s is not None:
         yield Finding("RU_MAINT_LINK_FAIL", unit.id, by)
-        if unit.hang and _chance(network, 0.4, "hang", unit.id, unit.serial):
+        if unit.hang and chance(network, 0.4, "hang", unit.id, unit.serial):
             yield Finding("RU_SW_FAULT", unit.id, by)
         return
     if unit.failed:
@@ -376,7 +379,7 @@ def _branches(network: Network, unit: RadioUnit) -> Findings:
         limit = critical if ratio >= critical else major
         values = (("VSWR", f"{ratio:.2f}"), ("branch", "ABCDEFGH"[worst.branch]), ("threshold", f"{limit:.2f}"))
         yield Finding("ANT_VSWR_HIGH", unit.id, by, Severity.CRITICAL if ratio >= critical else None, values)
-    if any(line.pim_dbm is not None for line in lines) and _chance(network, 0.4, "intermodulation", unit.id):
+    if any(line.pim_dbm is not None for line in lines) and chance(network, 0.4, "intermodulation", unit.id):
         yield Finding("ANT_PIM_SUSPECT", network.index.cells_of[unit.id][0], by)
 
 
@@ -410,9 +413,9 @@ def _conflict(network: Network, cell: Cell) -> bool:
         return False
     near = network.index.neighbours_of.get(cell.id, ())
     if any(network.get(Cell, name).pci == cell.pci for name in near):
-        return _chance(network, 0.6, "collision", cell.id)
+        return chance(network, 0.6, "collision", cell.id)
     for name in near:
         others = network.index.neighbours_of.get(name, ())
         if any(other != cell.id and network.get(Cell, other).pci == cell.pci for other in others):
-            return _chance(network, 0.5, "confusion", cell.id)
+            return chance(network, 0.5, "confusion", cell.id)
     return False

@@ -23,8 +23,10 @@ from telegym.envs.base_station import (  # noqa: F401 - they register what follo
     epochs,
     power_model,
     thermal_model,
+    thresholds,
     validity,
 )
+from telegym.envs.base_station.conditions import Finding
 from telegym.envs.base_station.engine import Happening
 from telegym.envs.base_station.index import Index, index_of, site_of_id
 from telegym.envs.base_station.objects import (
@@ -90,7 +92,19 @@ class Network(World):
     )
     """Tables that copies share until one of them changes it."""
     _VALUES: ClassVar[tuple[str, ...]] = (
-        *("region", "index", "seed", "start_s", "now", "rumours", "changes", "epochs", "revision", "altered"),
+        *(
+            "region",
+            "index",
+            "seed",
+            "start_s",
+            "now",
+            "rumours",
+            "changes",
+            "epochs",
+            "revision",
+            "altered",
+            "measured",
+        ),
     )
     """Attributes that are values."""
 
@@ -131,6 +145,8 @@ class Network(World):
         """What was last worked out about objects, to see whether it has changed."""
         self.epochs: tuple[Epoch, ...] = ()
         """Epochs of performance, oldest first."""
+        self.measured: tuple[Finding, ...] = ()
+        """Thresholds on indicators that were crossed in the last reporting period."""
         self.memo: dict[tuple[str, str], Any] = {}
         """Answers about the present state."""
         self.reads: dict[str, Any] = {}
@@ -447,6 +463,7 @@ class Network(World):
             "queued": {name: _plain(entries) for name, entries in sorted(self.queued.items())},
             "events": self.agenda.dump(),
             "epochs": [epoch.start_s for epoch in self.epochs],
+            "measured": [list(finding[:2]) for finding in self.measured],
         }
 
     def physical_dump(self) -> dict[str, Any]:
