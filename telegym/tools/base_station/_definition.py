@@ -18,6 +18,7 @@ from telegym.core.errors import ToolDefinitionError, ToolError, did_you_mean
 from telegym.core.tool import Kind, Risk, Tool
 from telegym.tools.base_station._errors import REFUSAL_SECONDS
 from telegym.tools.base_station._format import Report, Style
+from telegym.tools.base_station._texts import tool_texts
 from telegym.tools.base_station._validation import with_quick_acceptance
 
 if TYPE_CHECKING:
@@ -90,17 +91,9 @@ def definition(name: str) -> Definition:
     return found
 
 
-@lru_cache(maxsize=4)
-def _descriptions(language: str) -> dict[str, Any]:
-    """Return the texts of all tools in a language."""
-    text = resources.files(__package__).joinpath("descriptions.json").read_text(encoding="utf-8")
-    found: dict[str, Any] = json.loads(text)
-    return found
-
-
 def schema(name: str, language: str = "en") -> dict[str, Any]:
     """Return a tool's name, description and parameters in one language."""
-    fixed, texts = definition(name), _descriptions(language)[name]
+    fixed, texts = definition(name), tool_texts(language)[name]
     properties = {}
     for parameter, spec in fixed.parameters.items():
         described = texts["parameters"][parameter]
@@ -134,7 +127,7 @@ def make_tool(name: str, body: Body, style: Style, language: str = "en", *, own_
     make = _reader if fixed.risk == "read_only" else _writer
     tool = Tool.from_schema(
         schema(name, language),
-        make(name, body, style, seconds, fixed),
+        make(name, body, replace(style, language=language), seconds, fixed),
         kind=fixed.kind,
         minutes=fixed.minutes or 0.0,
         cost=fixed.cost or 0.0,

@@ -45,6 +45,8 @@ class Style:
     """Most rows of a table, unless the caller asks for fewer."""
     details: bool
     """Whether details are shown."""
+    language: str = "en"
+    """Language of what is written in sentences."""
 
 
 FULL = Style("full", 1200, HARD_LIMIT, 200, True)
@@ -129,15 +131,24 @@ class Report:
 
     Args:
         style: How much is shown.
-        long: Whether the caller chose the size, which allows more characters.
     """
 
     __slots__ = ("_limit", "_parts", "style")
 
-    def __init__(self, style: Style = FULL, *, long: bool = False) -> None:
+    def __init__(self, style: Style = FULL) -> None:
         self.style = style
-        self._limit = style.long_limit if long else style.limit
+        self._limit = style.limit
         self._parts: list[str | _Table] = []
+
+    def long(self) -> Report:
+        """Allow more characters, because the caller chose the size."""
+        self._limit = self.style.long_limit
+        return self
+
+    @property
+    def room(self) -> int:
+        """How many characters the result may have."""
+        return self._limit
 
     def fields(self, **values: Any) -> Report:
         """Add one line of `key: value` pairs."""

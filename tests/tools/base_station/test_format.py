@@ -70,7 +70,7 @@ def test_details_are_left_out_of_terse_results() -> None:
 @pytest.mark.parametrize("long", [False, True])
 def test_long_tables_are_cut_and_counted(rows: int, long: bool, keep_last: bool) -> None:
     report = (
-        Report(long=long)
+        (Report().long() if long else Report())
         .line("total")
         .table(
             ("name", "text"), [(f"{row:04d}", "x" * 24) for row in range(min(rows, 150))], more=0, keep_last=keep_last

@@ -17,6 +17,7 @@ __all__ = [
     "Note",
     "Notice",
     "Notification",
+    "Question",
     "Technician",
     "TechnicianState",
     "Ticket",
@@ -288,3 +289,17 @@ class Escalation(Record):
     """Whether the party takes the case; None while it has not answered."""
     restore_s: int | None = None
     """When the party expects to have restored service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question(Record):
+    """A question that a task asks about the network; there is one at most."""
+
+    text: str
+    """What is asked."""
+    answer: str | None = None
+    """What was answered; None while nothing was."""
+    unit: str = ""
+    """Unit of the answer."""
+    answered_s: int | None = None
+    """When it was answered."""

@@ -1,0 +1,1 @@
+"""Reading: alarms, inventory, states, configuration, performance, records."""
