@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from telegym.envs.base_station import clock_model, power_model, thermal_model
 from telegym.envs.base_station import dependencies as works
-from telegym.envs.base_station.engine import DAY_S
-from telegym.envs.base_station.noise import uniform
+from telegym.envs.base_station.engine import DAY_S, follows, handles
+from telegym.envs.base_station.noise import mix, uniform
 from telegym.envs.base_station.objects import (
     AdministrativeState,
     AntennaLine,
@@ -47,6 +47,10 @@ MANAGER = "manager"
 """Reporter of what management system and core see by themselves."""
 NOTICE_S = 14 * DAY_S
 """How long before its end a licence or certificate is reported."""
+WORN = 0.3
+"""State of health below which some chargers notice."""
+SENSOR_PERIOD_S, SENSOR_ON_S = 3600, 1200
+"""How often a faulty sensor trips, and for how long."""
 LOW_LIGHT_DBM = -14.0
 """Received light that is reported as low."""
 BIT_ERROR_MARGIN_DB = 2.0
@@ -112,6 +116,32 @@ def chance(network: Network, share: float, *names: str | int) -> bool:
     return uniform(network.seed, "whether it is noticed", *names) < share
 
 
+def sensor_tripped(network: Network, site_id: str) -> bool:
+    """Return whether a faulty sensor of a site would be tripped at present: for a third of the time."""
+    return _sensor_phase(network, site_id) < SENSOR_ON_S
+
+
+def _sensor_phase(network: Network, site_id: str) -> int:
+    return (network.now + mix(network.seed, "sensor", site_id)) % SENSOR_PERIOD_S
+
+
+@follows(25)
+def plan_sensors(network: Network, sites: list[str]) -> None:
+    """Plan when faulty sensors trip and recover."""
+    for site_id in sites:
+        if network.get(Site, site_id).sensor_fault is None:
+            network.cancel("sensor.review", site_id)
+            continue
+        phase = _sensor_phase(network, site_id)
+        left = (SENSOR_ON_S if phase < SENSOR_ON_S else SENSOR_PERIOD_S) - phase
+        network.schedule(network.now + left, "sensor.review", site_id)
+
+
+@handles("sensor.review")
+def _review(network: Network, site_id: str) -> None:
+    network.touch_site(site_id)
+
+
 # --- power and environment ------------------------------------------------------------------------------
 
 
@@ -133,7 +163,8 @@ def _power(network: Network, site_id: str) -> Findings:
         yield Finding("PWR_LLVD_OPEN", power.id, by)
     if any(not string.present for string in power.strings):
         yield Finding("PWR_BATT_FAULT", power.id, by)
-    if power.charge_fault:
+    weak = any(string.present and string.soh < WORN for string in power.strings)
+    if power.charge_fault or (weak and chance(network, 0.3, "charge", power.id)):
         yield Finding("PWR_BATT_CHARGE_FAIL", power.id, by)
     if power.surge_arrester_failed:
         yield Finding("PWR_SPD_FAIL", power.id, by)
@@ -169,7 +200,7 @@ def _generator(network: Network, power: PowerSystem, by: str) -> Findings:
 def _cabinet(network: Network, site_id: str) -> Findings:
     site = network.get(Site, site_id)
     cabinet = network.get(Cabinet, f"CAB-{site_id[1:]}")
-    by, sensor = f"power:{site_id}", site.sensor_fault
+    by, sensor = f"power:{site_id}", site.sensor_fault if sensor_tripped(network, site_id) else None
     if site_id in network.altered and site.intruded:
         yield Finding("ENV_INTRUSION", site_id, by)
     if sensor is None and cabinet.id not in network.altered:
@@ -262,7 +293,7 @@ def _reach(network: Network, node: Node) -> Findings:
 def _node(network: Network, node: Node) -> Findings:
     reached = works.service(network, node.id)
     wired = works.transport_up(network, node.site_id)
-    if not reached.user_plane and wired:
+    if not reached.user_plane and reached.control:
         yield Finding("UP_PATH_FAIL", node.id, node.id)
     if not reached.tunnel and wired:
         yield Finding("SEC_IKE_FAIL", node.id, node.id)
@@ -321,7 +352,7 @@ def _radio_units(network: Network, node: Node) -> Findings:
 
 def _fronthaul(network: Network, unit: RadioUnit) -> Findings:
     link = network.get(FronthaulLink, network.index.fronthaul_of[unit.id])
-    near = works.fronthaul_rx_dbm(network, link, "near")
+    near = works.DARK if link.near_sfp_failed else works.fronthaul_rx_dbm(network, link, "near")
     if near <= link.loss_limit_dbm:
         yield Finding("FH_LINK_LOS", link.id, unit.node_id, values=(("receive", f"{near:.1f} dBm"),))
         return
@@ -403,7 +434,7 @@ def _cells(network: Network, site_id: str) -> Findings:
 
 
 def _degraded(network: Network, cell: Cell) -> bool:
-    return works.capability(network, cell.id) < 1.0 or works.power_offset_db(network, cell.ru_id) <= -1.0
+    return works.capability(network, cell.id) < 1.0 or works.power_offset_db(network, cell.ru_id) <= -0.5
 
 
 def _conflict(network: Network, cell: Cell) -> bool:

@@ -32,6 +32,7 @@ from telegym.envs.base_station.index import Index, index_of, site_of_id
 from telegym.envs.base_station.objects import (
     Breaker,
     CorePeer,
+    Emitter,
     Node,
     Port,
     PowerSystem,
@@ -260,7 +261,8 @@ class Network(World):
         site = getattr(record, "site_id", None) or site_of_id(self.region, record.id)
         if site is not None:
             self._dirty.add(site)
-        elif not self._dirty and isinstance(record, (*_WIDE, Node)):
+        elif not self._dirty and isinstance(record, (*_WIDE, Node, Emitter)):
+            # Any site will do: it is not about one.
             self._dirty.add(next(iter(self.index.at_site)))
         if isinstance(record, Relation):
             self._dirty.update(filter(None, (site_of_id(self.region, record.source_id),)))

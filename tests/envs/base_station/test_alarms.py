@@ -81,7 +81,7 @@ HOLDS: list[tuple[str, type[Record], str, dict[str, object], dict[str, object]]]
     ("PWR_BATT_CHARGE_FAIL", PowerSystem, "PWR-002", {"charge_fault": True}, {"charge_fault": False}),
     ("ENV_DOOR_OPEN", Cabinet, "CAB-002", {"door_open": True}, {"door_open": False}),
     ("ENV_SMOKE", Cabinet, "CAB-002", {"smoke": True}, {"smoke": False}),
-    ("ENV_FLOOD", Site, "S002", {"sensor_fault": "flood"}, {"sensor_fault": None}),
+    ("ENV_FLOOD", Cabinet, "CAB-002", {"flood": True}, {"flood": False}),
     ("RU_HW_FAULT", RadioUnit, "RU-002-L18-1", {"failed": True}, {"failed": False}),
     ("RU_MAINT_LINK_FAIL", RadioUnit, "RU-002-L18-1", {"hang": True}, {"hang": False}),
     ("RU_TX_BRANCH_FAIL", RadioUnit, "RU-002-L18-1", {"failed_branches": (1,)}, {"failed_branches": ()}),
@@ -140,6 +140,19 @@ def test_an_alarm_that_comes_and_goes_is_counted() -> None:
     assert alarms.occurrences_24h(world, world.alarms["ALM-00003"]) == 3
     world.advance(25 * HOUR_S)
     assert alarms.occurrences_24h(world, world.alarms["ALM-00003"]) == 0
+
+
+def test_a_faulty_sensor_trips_every_hour_for_a_third_of_it() -> None:
+    world = network()
+    change(world, Site, "S002", sensor_fault="flood")
+    world.advance(24 * HOUR_S)
+    found = [alarm for alarm in world.alarms.values() if alarm.key == "ENV_FLOOD"]
+    assert 23 <= len(found) <= 25
+    lasted = {alarm.cleared_s - alarm.raised_s for alarm in found[1:-1] if alarm.cleared_s is not None}
+    assert lasted == {1200 - 10 + 60}
+    change(world, Site, "S002", sensor_fault=None)
+    world.advance(120)
+    assert not active(world) and not world.agenda.pending() and world.changed_objects() == {}
 
 
 def test_a_short_gap_does_not_clear_an_alarm() -> None:

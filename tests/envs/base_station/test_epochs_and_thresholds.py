@@ -114,6 +114,11 @@ def test_relations_and_emitters_are_in_the_view() -> None:
     assert "S001-L18-1>S009-L18-9" not in before.relations, "a view never changes"
     assert set(world.epochs[-1].view.emitters) == {"EMI-1"}
     world.remove(world.get(Emitter, "EMI-1"))
+    world.advance(10)
+    assert not world.epochs[-1].view.emitters
+    world.add(Emitter("EMI-1", 0.0, 0.0, ("L18",), -80.0, 0, 99))
+    world.advance(10)
+    world.remove(world.get(Emitter, "EMI-1"))
     world.remove(world.get(Relation, "S001-L18-1>S009-L18-9"))
     world.add(relation)
     world.settle()
