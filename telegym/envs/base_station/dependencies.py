@@ -379,11 +379,15 @@ def fronthaul_level_dbm(link: FronthaulLink) -> float:
 
 
 def fronthaul_rx_dbm(network: Network, link: FronthaulLink, end: str = "near") -> float:
-    """Return the light received at one end of a fronthaul link: `near` is the baseband unit; -40 dBm is darkness."""
+    """Return the light received at one end of a fronthaul link: `near` is the baseband unit; -40 dBm is darkness.
+
+    A dead module neither sends nor receives.
+    """
+    dead = link.near_sfp_failed or link.far_sfp_failed
     if end == "near":
-        dark = link.far_sfp_failed or not radio_unit_powered(network, link.ru_id)
+        dark = dead or not radio_unit_powered(network, link.ru_id)
     else:
-        dark = link.near_sfp_failed or not board_works(network, link.board_id)
+        dark = dead or not board_works(network, link.board_id)
     return DARK if dark else fronthaul_level_dbm(link)
 
 

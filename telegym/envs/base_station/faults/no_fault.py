@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from telegym.envs.base_station.engine import HOUR_S, handles
+from telegym.envs.base_station import alarms
+from telegym.envs.base_station.engine import DAY_S, HOUR_S, handles
 from telegym.envs.base_station.faults._fields import field_fault, ids
 from telegym.envs.base_station.faults.registry import Fault, Parameters, register
 from telegym.envs.base_station.network import Network
 from telegym.envs.base_station.noise import choice, integer
-from telegym.envs.base_station.objects import AdministrativeState, Cell, Site
-from telegym.envs.base_station.process.records import Notice, Window
+from telegym.envs.base_station.objects import AdministrativeState, Cell, PowerSystem, Site
+from telegym.envs.base_station.process.records import Notice, Window, WorkOrder, WorkState
 
 __all__: list[str] = []
 
@@ -67,5 +68,56 @@ register(
         lambda network, element, details: _locked(network, element),
         lambda network, element, details: _end_work(network, element),
         lambda network, element: (element, *(cell.id for cell in network.at_site(Cell, element))),
+    )
+)
+
+
+# --- stale_alarm ----------------------------------------------------------------------------------------
+
+
+def _stale_pair(network: Network, element: str) -> tuple[str, str]:
+    return ("PWR_SPD_FAIL" if element.startswith("PWR") else "ENV_INTRUSION", element)
+
+
+def _leave_alarm(network: Network, element: str, details: Parameters) -> None:
+    """Leave an alarm whose cause was repaired days ago."""
+    key, _ = _stale_pair(network, element)
+    raised = network.now - int(details["days"]) * DAY_S
+    site = f"S{element[-3:]}"
+    network.add(
+        WorkOrder(
+            id=f"WO-{int(details['order']):05}",
+            ticket_id="INC-10001",
+            visit_site_id=site,
+            task="power_electrical" if key == "PWR_SPD_FAIL" else "security_visit",
+            technician_id="TECH-02",
+            created_s=raised + HOUR_S,
+            arrival_s=raised + 3 * HOUR_S,
+            state=WorkState.DONE,
+            left_s=raised + 4 * HOUR_S,
+            note="Surge protector replaced." if key == "PWR_SPD_FAIL" else "Site secured, lock replaced.",
+        )
+    )
+    alarms.plant(network, key, element, raised)
+
+
+def _clear_alarm(network: Network, element: str, details: Parameters) -> None:
+    alarm = network.open_alarms.get(_stale_pair(network, element))
+    if alarm is not None:
+        alarms.clear_by_hand(network, alarm, "operator")
+
+
+register(
+    Fault(
+        "stale_alarm",
+        lambda network: [*ids(network, PowerSystem), *ids(network, Site)],
+        lambda network, element, seed: {
+            "days": integer(2, 6, seed, "days", element),
+            "order": integer(2, 9, seed, "order", element),
+        },
+        _leave_alarm,
+        lambda network, element, details: _stale_pair(network, element) in network.open_alarms,
+        _clear_alarm,
+        lambda network, element: tuple(dict.fromkeys((element, f"S{element[-3:]}"))),
     )
 )

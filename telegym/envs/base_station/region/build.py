@@ -141,6 +141,7 @@ def _link_nodes(records: dict[str, Record], relations: dict[str, Relation]) -> N
         source, target = records[relation.source_id], records[relation.target_id]
         if isinstance(source, Cell) and isinstance(target, Cell) and source.node_id != target.node_id:
             peers.setdefault(source.node_id, {})[target.node_id] = None
+            peers.setdefault(target.node_id, {})[source.node_id] = None
     for name, linked in peers.items():
         node = records[name]
         if isinstance(node, Node):

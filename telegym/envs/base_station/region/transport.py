@@ -26,8 +26,15 @@ _CAPACITY: dict[Kind, float] = {
     "mw_80": 5_000.0,
 }
 PLANNED_MBPS = {
-    "L7": 7.0, "L8": 7.0, "N7": 7.0, "L18": 21.0, "L21": 18.0, "L23": 16.0, "L26": 21.0,
-    "N26": 115.0, "N35": 250.0,
+    "L7": 7.0,
+    "L8": 7.0,
+    "N7": 7.0,
+    "L18": 21.0,
+    "L21": 18.0,
+    "L23": 16.0,
+    "L26": 21.0,
+    "N26": 115.0,
+    "N35": 250.0,
 }
 """Busy-hour traffic of a cell that links are dimensioned for, by band."""
 PLANNED_UTILISATION = 0.5

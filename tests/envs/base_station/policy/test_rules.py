@@ -39,7 +39,9 @@ def trace(case: dict[str, Any]) -> Trace:
         TraceEntry(index, 60 * minute, tool, arguments, facts=facts(*given) if given else Facts())
         for index, (minute, tool, arguments, *given) in enumerate(case["calls"])
     ]
-    extra = {name: tuple(value) if isinstance(value, list) else value for name, value in case.get("with", {}).items()}
+    extra: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in case.get("with", {}).items()
+    }
     if "faulty" in extra:
         extra["faulty"] = frozenset(extra["faulty"])
     return Trace(tuple(entries), **extra)
@@ -121,12 +123,8 @@ def test_reads_never_break_a_rule_that_was_kept(name: str, number: int) -> None:
 
 
 def test_penalties_are_capped_by_rule() -> None:
-    writes = [
-        TraceEntry(
-            index, 0, "set_parameter", {}, facts=Facts(**{**CELL, "in_scope": False, "element_id": f"S{index:03}"})
-        )
-        for index in range(6)
-    ]
+    outside = ({"w": True, "in_scope": False, "element_id": f"S{index:03}"} for index in range(6))
+    writes = [TraceEntry(index, 0, "set_parameter", facts=facts(given)) for index, given in enumerate(outside)]
     verdict = judge(Trace(tuple(writes)))
     each, most = PENALTIES["major"]
     by_rule = {item.rule for item in verdict.violations if item.severity == "major"}
