@@ -47,7 +47,7 @@ Table = dict[str, dict[str, Array]]
 
 BIN_S = 900
 """Length of a reporting period."""
-_RATE_PER_USER = {"LTE": 0.3, "NR": 2.0}
+USER_RATE_MBPS = {"LTE": 0.3, "NR": 2.0}
 _SESSION_S = 40.0
 _KEPT_VIEWS = 64
 
@@ -301,7 +301,7 @@ class _Rows:
         self.load = np.where([asleep(cell) or cell.muted for cell in cells], 0.0, layer.solved.load)
         self.need = layer.solved.need
         self.iot = layer.uplink_dbm - layer.noise_dbm
-        self.users = layer.offered_mbps / _RATE_PER_USER[self.band.rat] * self.serves
+        self.users = layer.offered_mbps / USER_RATE_MBPS[self.band.rat] * self.serves
         self.limit = np.array([cell.cell.max_connected_users for cell in cells], float)
         self.rejected = self._rejected()
         self.found = np.minimum(preamble_success(self.iot) / preamble_success(2.0), 1.0)

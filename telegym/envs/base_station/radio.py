@@ -24,7 +24,7 @@ from telegym.envs.base_station.region import Region, build_region
 from telegym.envs.base_station.region.radio_plan import POINTS_PER_SECTOR
 from telegym.envs.base_station.view import CellView, View
 
-__all__ = ["BUSY_LOAD", "Hour", "LayerHour", "SiteTransport", "busy_demand_mbps", "external", "hour"]
+__all__ = ["BUSY_LOAD", "Hour", "LayerHour", "SiteTransport", "busy_demand_mbps", "demand_mbps", "external", "hour"]
 
 Array = NDArray[np.float64]
 
@@ -218,6 +218,11 @@ def _demand(region: Region, cells: list[CellView], tag: str, hour_of_week: int) 
     factors = np.array([sites[cell.cell.site_id] * cell.cell.demand_factor for cell in cells])
     result: Array = busy_demand_mbps(region, tag) * np.repeat(factors, POINTS_PER_SECTOR)
     return result
+
+
+def demand_mbps(region: Region, view: View, tag: str, hour_of_week: int) -> Array:
+    """Return the demand of each test point on a layer in an hour of the week, in Mbit/s."""
+    return _demand(region, _cell_views(region, view, tag), tag, hour_of_week)
 
 
 def _mean(serving: NDArray[np.intp], values: Array, weights: Array, count: int) -> Array:
