@@ -124,7 +124,7 @@ def make_tool(name: str, body: Body, style: Style, language: str = "en", *, own_
     """
     fixed = definition(name)
     seconds = 0 if own_time or fixed.minutes is None else round(60 * fixed.minutes)
-    make = _reader if fixed.risk == "read_only" else _writer
+    make = _reader if fixed.group in ("query", "compute") else _writer
     tool = Tool.from_schema(
         schema(name, language),
         make(name, body, replace(style, language=language), seconds, fixed),
