@@ -45,6 +45,8 @@ _MODULES = (
     *(alarms, inventory, status, configuration, performance, air, logs, transport, software, records),
     *(diagnostic, remote, field, process, control),
 )
+MAX_EXPLANATION = 600
+"""Longest explanation of why arguments do not fit."""
 _UNHEARD = frozenset({CallError.INVALID_ARGUMENTS, CallError.TOO_LARGE, CallError.UNKNOWN_TOOL, CallError.MALFORMED})
 """Errors of calls that reached no tool."""
 
@@ -117,6 +119,15 @@ def toolkit(profile: str = "full", language: str = "en", results: str = "full") 
     return NetworkToolkit(tools, f"base-station {profile}")
 
 
+def _shortened(content: str) -> str:
+    """Return an explanation without the middle of a list that is too long to read."""
+    if len(content) <= MAX_EXPLANATION:
+        return content
+    tail = content.rpartition(". Parameters: ")
+    room = MAX_EXPLANATION - len(tail[2]) - 20
+    return f"{content[: max(room, 200)]}…. Parameters: {tail[2][:400]}"
+
+
 class NetworkToolkit(Toolkit):
     """Tools of a network, in which time passes with every call.
 
@@ -141,7 +152,7 @@ class NetworkToolkit(Toolkit):
         if error in _UNHEARD:
             spend_refusal(world)
             if error in (CallError.INVALID_ARGUMENTS, CallError.TOO_LARGE):
-                content = f"Error: {Code.INVALID_ARGUMENT}: {content.removeprefix('Error: ')}"
+                content = _shortened(f"Error: {Code.INVALID_ARGUMENT}: {content.removeprefix('Error: ')}")
         elif world.now == start and minutes and call.name not in definitions():
             world.advance(round(60 * minutes))
         return ToolOutcome(content, error, (world.now - start) / 60.0)

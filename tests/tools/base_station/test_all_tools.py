@@ -24,8 +24,12 @@ def _nothing(network: Network) -> None:
     pass
 
 
+def _lock(network: Network, cell: str) -> None:
+    text(network, "set_admin_state", element_id=cell, state="LOCKED", reason="test")
+
+
 def _locked(network: Network) -> None:
-    text(network, "set_admin_state", element_id=CELL, state="LOCKED", reason="test")
+    _lock(network, CELL)
 
 
 def _alarmed(network: Network) -> None:
@@ -104,7 +108,7 @@ GOOD: dict[str, tuple[dict[str, Any], Arrange]] = {
     "control_site_power": ({"site_id": "S004", "action": "reclose_breaker", "breaker_id": "F4"}, _tripped),
     "activate_outage_compensation": (
         {"failed_cell_id": "S004-L8-1", "helper_cell_ids": ["S004-L8-2"]},
-        lambda network: text(network, "set_admin_state", element_id="S004-L8-1", state="LOCKED", reason="t") and None,
+        lambda network: _lock(network, "S004-L8-1"),
     ),
     "update_alarm": ({"alarm_id": "ALM-00001", "action": "acknowledge", "comment": "seen"}, _alarmed),
     "dispatch_technician": (

@@ -74,7 +74,7 @@ def refused(network: Network, name: str, **arguments: Any) -> str:
 
 def values(result: str) -> dict[str, str]:
     """Return the `key: value` pairs of a result."""
-    found = {}
+    found: dict[str, str] = {}
     for line in result.split("\n"):
         for pair in line.split("  "):
             key, mark, item = pair.partition(": ")
