@@ -102,20 +102,30 @@ NEVER_PCT = 100
 """Load of the coverage layer at which a cell would wake that never does."""
 
 
-def remembered(question: Question[_T]) -> Question[_T]:
-    """Keep the answers of a question until the network changes."""
-    name = question.__name__
+def _keeping(table: str) -> Callable[[Question[_T]], Question[_T]]:
+    """Return a decorator that keeps the answers of a question in a table of the network."""
 
-    @wraps(question)
-    def answer(network: Network, element: str) -> _T:
-        key = (name, element)
-        memo = network.memo
-        if key not in memo:
-            memo[key] = question(network, element)
-        result: _T = memo[key]
-        return result
+    def keep(question: Question[_T]) -> Question[_T]:
+        name = question.__name__
 
-    return answer
+        @wraps(question)
+        def answer(network: Network, element: str) -> _T:
+            key = (name, element)
+            memo: dict[tuple[str, str], _T] = getattr(network, table)
+            if key in memo:
+                return memo[key]
+            result = memo[key] = question(network, element)
+            return result
+
+        return answer
+
+    return keep
+
+
+remembered = _keeping("memo")
+"""Keeps answers until anything changes."""
+remembered_longer = _keeping("reach")
+"""Keeps answers that do not depend on radio units, antenna lines and cells, until anything else changes."""
 
 
 # --- power ----------------------------------------------------------------------------------------------
@@ -132,7 +142,7 @@ def _closed(power: PowerSystem, breaker_id: str) -> bool:
     return True
 
 
-@remembered
+@remembered_longer
 def node_powered(network: Network, node_id: str) -> bool:
     """Return whether the baseband unit of a node has power."""
     site_id = network.index.site_of.get(node_id)
@@ -160,7 +170,7 @@ def power_controller_reachable(network: Network, site_id: str) -> bool:
 # --- transport ------------------------------------------------------------------------------------------
 
 
-@remembered
+@remembered_longer
 def router_up(network: Network, router_id: str) -> bool:
     """Return whether a router forwards traffic."""
     router = network.get(Router, router_id)
@@ -191,7 +201,7 @@ def link_capacity_mbps(link: TransportLink) -> float:
     return link.capacity_mbps * (step.share if step else 0.0)
 
 
-@remembered
+@remembered_longer
 def link_up(network: Network, link_id: str) -> bool:
     """Return whether a transport link carries traffic."""
     link = network.get(TransportLink, link_id)
@@ -215,7 +225,7 @@ def path_links(network: Network, site_id: str) -> tuple[str, ...]:
     return ways.get(role) or ways["primary"]
 
 
-@remembered
+@remembered_longer
 def path(network: Network, site_id: str) -> Path:
     """Return the way of a site's traffic to the core, and whether it works."""
     links = path_links(network, site_id)
@@ -252,13 +262,13 @@ def path_up(network: Network, site_id: str) -> bool:
     return path(network, site_id).up
 
 
-@remembered
+@remembered_longer
 def transport_up(network: Network, site_id: str) -> bool:
     """Return whether the base stations of a site reach the core."""
     return path(network, site_id).up and _port_ok(network.get(Router, f"CSR-{site_id[1:]}"), None)
 
 
-@remembered
+@remembered_longer
 def router_reachable(network: Network, router_id: str) -> bool:
     """Return whether a router answers its management system."""
     router = network.get(Router, router_id)
@@ -268,7 +278,7 @@ def router_reachable(network: Network, router_id: str) -> bool:
 # --- nodes ----------------------------------------------------------------------------------------------
 
 
-@remembered
+@remembered_longer
 def node_up(network: Network, node_id: str) -> bool:
     """Return whether a node's software runs."""
     node = network.get(Node, node_id)
@@ -287,7 +297,7 @@ def certificate_valid(network: Network, node_id: str) -> bool:
     return all(certificate.expires_s > network.now or certificate.auto_renew for certificate in node.certificates)
 
 
-@remembered
+@remembered_longer
 def service(network: Network, node_id: str) -> NodeService:
     """Return what a node can reach."""
     node = network.get(Node, node_id)
@@ -346,7 +356,7 @@ def control_plane_up(network: Network, node_id: str) -> bool:
     return service(network, node_id).control
 
 
-@remembered
+@remembered_longer
 def peers_down(network: Network, node_id: str) -> tuple[str, ...]:
     """Return the nodes whose X2 or Xn link with a node is down."""
     if not _addressable(network, node_id):
@@ -354,7 +364,7 @@ def peers_down(network: Network, node_id: str) -> tuple[str, ...]:
     return tuple(peer for peer in network.get(Node, node_id).peers if not _addressable(network, peer))
 
 
-@remembered
+@remembered_longer
 def _addressable(network: Network, node_id: str) -> bool:
     """Return whether other nodes can reach a node."""
     return ipsec_up(network, node_id)
@@ -654,13 +664,13 @@ def spread(network: Network, sites: list[str]) -> None:
             network.writable("outlook")[site_id] = seen
             outlook = network.outlook
             # Others may use this site's router on their way.
-            network.touch_site(site_id, wide=not wide)
+            network.touch_site(site_id, wide=not wide, stale=False)
     for site_id in network.index.at_site if wide else sites:
         for node in network.at_site(Node, site_id):
             reached = service(network, node.id)
             if outlook.get(node.id) != reached:
                 network.writable("outlook")[node.id] = reached
                 outlook = network.outlook
-                network.touch_site(site_id)
+                network.touch_site(site_id, stale=False)
                 for peer in node.peers:
-                    network.touch_site(network.index.site_of[peer])
+                    network.touch_site(network.index.site_of[peer], stale=False)

@@ -9,6 +9,7 @@ copied when one of those who share it changes it.
 from __future__ import annotations
 
 import dataclasses
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
@@ -30,27 +31,43 @@ from telegym.envs.base_station.conditions import Finding
 from telegym.envs.base_station.engine import Happening
 from telegym.envs.base_station.index import Index, index_of, site_of_id
 from telegym.envs.base_station.objects import (
+    AntennaLine,
+    Board,
     Breaker,
+    Cabinet,
+    Cell,
+    ClockUnit,
     CorePeer,
     Emitter,
+    FronthaulLink,
     Node,
     Port,
     PowerSystem,
+    RadioUnit,
     Record,
     Relation,
+    RetUnit,
     Router,
+    Site,
     TransportLink,
 )
 from telegym.envs.base_station.region import Region, build_region
-from telegym.envs.base_station.state import Alarm, Condition, Rumours
+from telegym.envs.base_station.state import Alarm, Condition, Rumours, Weather
 from telegym.envs.base_station.view import Epoch
 
 __all__ = ["ConfigChange", "Network"]
 
 _R = TypeVar("_R", bound=Record)
-_WIDE = (TransportLink, Router, CorePeer)
+_WIDE = frozenset({TransportLink, Router, CorePeer})
 """Objects that sites beyond their own depend on."""
+_LEAVES = frozenset({Cell, RadioUnit, FronthaulLink, AntennaLine, RetUnit, Relation, Emitter, Weather})
+"""Objects that no node and no link depends on."""
+_EQUIPMENT = frozenset({Site, PowerSystem, Cabinet, Node, Board, ClockUnit})
+_PHYSICAL = _WIDE | _LEAVES | _EQUIPMENT
+"""Objects that anything depends on at all."""
 _MAX_ROUNDS = 50
+_KEPT_REGIONS = 256
+_PRISTINE: OrderedDict[tuple[str, int], tuple[dict[str, Any], tuple[Epoch, ...], dict[Any, Any]]] = OrderedDict()
 
 
 class ConfigChange(NamedTuple):
@@ -150,6 +167,8 @@ class Network(World):
         """Thresholds on indicators that were crossed in the last reporting period."""
         self.memo: dict[tuple[str, str], Any] = {}
         """Answers about the present state."""
+        self.reach: dict[tuple[str, str], Any] = {}
+        """Those of them that radio units, antenna lines and cells have no part in."""
         self.reads: dict[str, Any] = {}
         """Answers already given to repeated reads."""
         self.revision = 0
@@ -158,6 +177,10 @@ class Network(World):
         self._happened: list[Happening] = []
         self._dirty: set[str] = set(self.index.at_site)
         self._wide = True
+        pristine = _PRISTINE.get((archetype, region_seed))
+        if pristine is not None:
+            self.outlook, self.epochs, self.reach = pristine
+            self._dirty, self._wide = set(), False
 
     # --- objects ----------------------------------------------------------------------------------------
 
@@ -254,22 +277,32 @@ class Network(World):
 
     def touch(self, record: Record) -> None:
         """Note that what depends on an object has to be worked out anew."""
-        self.memo.clear()
         self.revision += 1
-        if isinstance(record, _WIDE) or (isinstance(record, Node) and record.kind == "CU"):
-            self._wide = True
-        site = getattr(record, "site_id", None) or site_of_id(self.region, record.id)
-        if site is not None:
-            self._dirty.add(site)
-        elif not self._dirty and isinstance(record, (*_WIDE, Node, Emitter)):
-            # Any site will do: it is not about one.
-            self._dirty.add(next(iter(self.index.at_site)))
+        kind = type(record)
+        if kind not in _PHYSICAL:
+            return
+        self.memo = {}
+        if kind not in _LEAVES:
+            self.reach = {}
+            self._wide |= kind in _WIDE or (isinstance(record, Node) and record.kind == "CU")
+        site: Any = getattr(record, "site_id", None) or site_of_id(self.region, record.id)
         if isinstance(record, Relation):
-            self._dirty.update(filter(None, (site_of_id(self.region, record.source_id),)))
+            site = site_of_id(self.region, record.source_id)
+        # What stands at no site may matter anywhere; somebody has to look.
+        known = isinstance(site, str) and site in self.index.at_site
+        self._dirty.add(site if known else next(iter(self.index.at_site)))
 
-    def touch_site(self, site_id: str, *, wide: bool = False) -> None:
-        """Note that a site has to be worked out anew, and with `wide` what may depend on it elsewhere."""
-        self.memo.clear()
+    def touch_site(self, site_id: str, *, wide: bool = False, stale: bool = True) -> None:
+        """Note that a site has to be worked out anew.
+
+        Args:
+            site_id: The site.
+            wide: Whether sites elsewhere may depend on what changed.
+            stale: Whether answers about the present state are no longer true.
+        """
+        if stale:
+            self.memo = {}
+            self.reach = {}
         self._dirty.add(site_id)
         self._wide |= wide
 
@@ -423,6 +456,16 @@ class Network(World):
         self._wide = False
         for consequence in engine.consequences(changing=False):
             consequence(self, sorted(seen))
+        if not self.altered and len(self.epochs) == 1:
+            self._keep_pristine()
+
+    def _keep_pristine(self) -> None:
+        """Keep what was worked out for a region that is as built: the next network of it begins with that."""
+        key = (self.region.archetype, self.region.seed)
+        if key not in _PRISTINE:
+            _PRISTINE[key] = (self.frozen("outlook"), self.epochs, self.reach)
+            while len(_PRISTINE) > _KEPT_REGIONS:
+                _PRISTINE.popitem(last=False)
 
     # --- World ------------------------------------------------------------------------------------------
 
@@ -431,12 +474,19 @@ class Network(World):
         self.settle()
         self._own.clear()
         kept = {name: getattr(self, name) for name in (*self._VALUES, *self._SHARED)}
-        return {**kept, "agenda": self.agenda.copy(), "reads": self.reads.copy()}
+        # Answers are true for both; whoever changes something begins with none.
+        return {
+            **kept,
+            "memo": self.memo,
+            "reach": self.reach,
+            "agenda": self.agenda.copy(),
+            "reads": self.reads.copy(),
+        }
 
     def _adopt(self, kept: dict[str, Any]) -> None:
         for name, value in kept.items():
             setattr(self, name, value)
-        self.memo, self._dirty, self._wide, self._own, self._happened = {}, set(), False, set(), []
+        self._dirty, self._wide, self._own, self._happened = set(), False, set(), []
 
     def snapshot(self) -> Any:
         """Return an immutable copy of the state."""
