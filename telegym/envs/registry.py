@@ -12,6 +12,7 @@ from telegym.core.errors import ConfigurationError, did_you_mean
 __all__ = ["environment_ids", "make_environment", "register_environment"]
 
 _ENTRY_POINTS: dict[str, str] = {
+    "base-station": "telegym.envs.base_station.environment:BaseStation",
     "tau2-telecom": "telegym.envs.tau2_telecom.environment:Tau2Telecom",
 }
 
