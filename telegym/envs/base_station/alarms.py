@@ -327,8 +327,7 @@ def _new_alarm(network: Network, key: Key, condition: Condition, at_s: int) -> A
         severity=_shown(network, key[0], condition.severity),
         raised_s=at_s,
         values=condition.values,
-        repair_key=_repair_key(network, key),
-        **_hearsay(network, key),
+        **_hearsay(network, key, _occurrences(network, key)),
     )
     network.writable("alarms")[alarm.id] = alarm
     network.writable("open_alarms")[key] = alarm.id
@@ -345,25 +344,23 @@ def _shown(network: Network, key: str, severity: Severity) -> Severity:
 # --- what alarms say beyond the facts -------------------------------------------------------------------
 
 
-def _draw(network: Network, what: str, key: Key) -> float:
-    """Return a number for this alarm of this object; another one each time it is raised."""
-    return uniform(network.seed, what, *key, _occurrences(network, key))
-
-
 def _occurrences(network: Network, key: Key) -> int:
     return sum((alarm.key, alarm.object_id) == key for alarm in network.alarms.values())
 
 
-def _repair_key(network: Network, key: Key) -> str:
-    mistaken = dictionary()[key[0]].mistaken
-    if mistaken is not None and _draw(network, "repair", key) < network.rumours.wrong_repair:
-        return mistaken
-    return key[0]
+def _hearsay(network: Network, key: Key, earlier: int) -> dict[str, Any]:
+    """Return which repair is proposed, what an alarm is said to be correlated with, and whether it is a root cause.
 
+    Args:
+        network: The network.
+        key: Alarm and object.
+        earlier: How often it has been raised before: each time something else may be said.
+    """
 
-def _hearsay(network: Network, key: Key) -> dict[str, Any]:
-    """Return what an alarm is said to be correlated with, and whether it is said to be a root cause."""
-    rumours, root = network.rumours, dictionary()[key[0]].root
+    def draw(what: str) -> float:
+        return uniform(network.seed, what, *key, earlier)
+
+    rumours, kind = network.rumours, dictionary()[key[0]]
     above = _upstream(network, key[1])
     reasons = [
         name
@@ -371,13 +368,14 @@ def _hearsay(network: Network, key: Key) -> dict[str, Any]:
         if dictionary()[other].root and element != key[1] and _belongs(element, above)
     ]
     correlated = tuple(sorted(reasons)[-3:])
-    if network.open_alarms and _draw(network, "correlation", key) < rumours.wrong_correlation:
-        names = sorted(network.open_alarms.values())
-        correlated = (choice(names, network.seed, "correlated", *key),)
+    if network.open_alarms and draw("correlation") < rumours.wrong_correlation:
+        correlated = (choice(sorted(network.open_alarms.values()), network.seed, "correlated", *key),)
     told: bool | None = None
-    if _draw(network, "indicator", key) < rumours.indicator:
-        told = (root and not reasons) == (_draw(network, "right", key) < rumours.indicator_right)
-    return {"correlated": correlated, "root_cause": told}
+    if draw("indicator") < rumours.indicator:
+        told = (kind.root and not reasons) == (draw("right") < rumours.indicator_right)
+    mistaken = kind.mistaken is not None and draw("repair") < rumours.wrong_repair
+    repair = kind.mistaken if mistaken else key[0]
+    return {"correlated": correlated, "root_cause": told, "repair_key": repair}
 
 
 def _belongs(element: str, above: tuple[str, ...]) -> bool:

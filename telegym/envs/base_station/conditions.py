@@ -36,7 +36,7 @@ from telegym.envs.base_station.objects import (
 )
 from telegym.envs.base_station.physics.holdover import PHASE_LIMIT_US
 from telegym.envs.base_station.physics.transport import modulation
-from telegym.envs.base_station.state import Severity, Values
+from telegym.envs.base_station.state import Severity, Trouble, Values
 
 if TYPE_CHECKING:
     from telegym.envs.base_station.network import Network
@@ -100,6 +100,8 @@ def findings_at(network: Network, site_id: str) -> Findings:
             yield from _radio_units(network, node)
     yield from _cells(network, site_id)
     yield from (item for item in network.measured if network.index.site_of.get(item.object_id) == site_id)
+    if any(name.startswith("TRB-") for name in network.altered):
+        yield from _troubles(network, site_id)
 
 
 def findings_between(network: Network) -> Findings:
@@ -140,6 +142,32 @@ def plan_sensors(network: Network, sites: list[str]) -> None:
 @handles("sensor.review")
 def _review(network: Network, site_id: str) -> None:
     network.touch_site(site_id)
+
+
+def _troubles(network: Network, site_id: str) -> Findings:
+    """Yield what is wrong with objects that have no field for it."""
+    for trouble in network.all(Trouble):
+        if trouble.site_id == site_id:
+            by = _reporter(network, trouble.object_id, site_id)
+            if ":" in by or works.node_up(network, by):
+                yield Finding(trouble.key, trouble.object_id, by, values=trouble.values)
+
+
+def _reporter(network: Network, object_id: str, site_id: str) -> str:
+    """Return who would report something about an object at a site."""
+    if object_id in network.index.boards_of:
+        return object_id
+    kind = object_id.partition("-")[0]
+    if kind == "CLK":
+        return f"clock:{site_id}"
+    if kind == "CSR":
+        return f"router:{object_id}"
+    record = network.objects.get(object_id)
+    if isinstance(record, RetUnit):
+        record = network.objects.get(record.cell_id)
+    if isinstance(record, (AntennaLine, FronthaulLink)):
+        record = network.objects.get(record.ru_id)
+    return record.node_id if isinstance(record, (Board, Cell, RadioUnit)) else f"power:{site_id}"
 
 
 # --- power and environment ------------------------------------------------------------------------------

@@ -52,7 +52,7 @@ from telegym.envs.base_station.objects import (
     TransportLink,
 )
 from telegym.envs.base_station.region import Region, build_region
-from telegym.envs.base_station.state import Alarm, Condition, Rumours, Weather
+from telegym.envs.base_station.state import Alarm, Condition, Rumours, Trouble, Weather
 from telegym.envs.base_station.view import Epoch
 
 __all__ = ["ConfigChange", "Network"]
@@ -60,7 +60,7 @@ __all__ = ["ConfigChange", "Network"]
 _R = TypeVar("_R", bound=Record)
 _WIDE = frozenset({TransportLink, Router, CorePeer})
 """Objects that sites beyond their own depend on."""
-_LEAVES = frozenset({Cell, RadioUnit, FronthaulLink, AntennaLine, RetUnit, Relation, Emitter, Weather})
+_LEAVES = frozenset({Cell, RadioUnit, FronthaulLink, AntennaLine, RetUnit, Relation, Emitter, Weather, Trouble})
 """Objects that no node and no link depends on."""
 _EQUIPMENT = frozenset({Site, PowerSystem, Cabinet, Node, Board, ClockUnit})
 _PHYSICAL = _WIDE | _LEAVES | _EQUIPMENT

@@ -20,6 +20,7 @@ __all__ = [
     "Rumours",
     "Severity",
     "Status",
+    "Trouble",
     "Values",
     "Weather",
 ]
@@ -94,6 +95,20 @@ class Weather(Record):
     """Rain rate."""
     warmer_c: float = 0.0
     """How much warmer it is than usual."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble(Record):
+    """Hidden: something wrong with an object that has no field of its own, seen by its alarm; its id is `TRB-…`."""
+
+    site_id: str
+    """Where it is."""
+    object_id: str
+    """Which object."""
+    key: str
+    """Entry of the alarm dictionary."""
+    values: Values = ()
+    """Measured values."""
 
 
 class Condition(NamedTuple):

@@ -35,7 +35,7 @@ from telegym.envs.base_station.objects import (
     Site,
     TransportLink,
 )
-from telegym.envs.base_station.state import Alarm, Rumours, Severity
+from telegym.envs.base_station.state import Alarm, Rumours, Severity, Trouble
 
 HONEST = Rumours(0.0, 0.0, 0.0)
 
@@ -480,6 +480,29 @@ def test_a_locked_cell_is_reported_at_once_and_is_not_unavailable() -> None:
     change(world, Cell, "S002-L18-1", administrative_state=AdministrativeState.LOCKED)
     world.advance(600)
     assert active(world) == {("CELL_LOCKED", "S002-L18-1")}
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "reporter"),
+    [
+        ("RU_RX_LOW", "RU-002-L18-1", "ENB-002"),
+        ("SW_RESTART_LOOP", "ENB-002", "ENB-002"),
+        ("CLK_FREQ_OFFSET", "CLK-002", "clock:S002"),
+        ("ENV_SMOKE", "CAB-002", "power:S002"),
+        ("ANT_RET_FAULT", "RET-002-L18-1", "ENB-002"),
+        ("TRN_LINK_DEGRADED", "CSR-002", "router:CSR-002"),
+    ],
+)
+def test_trouble_without_a_field_of_its_own_has_an_alarm(key: str, name: str, reporter: str) -> None:
+    world = network()
+    world.add(Trouble("TRB-1", "S002", name, key))
+    world.settle()
+    assert world.conditions[key, name].reporter == reporter
+    world.advance(HOUR_S)
+    assert active(world) == {(key, name)}
+    world.remove(world.get(Trouble, "TRB-1"))
+    world.advance(HOUR_S)
+    assert not active(world) and world.changed_objects() == {}
 
 
 def test_the_file_of_alarms_is_read_once() -> None:
