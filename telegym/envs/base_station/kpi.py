@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from importlib import resources
 from typing import Literal
@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
-Table = dict[str, dict[str, Array]]
+Table = Mapping[str, dict[str, Array]]
 """Base values: by layer, then by indicator, an entry for each cell."""
 
 BIN_S = 900
@@ -262,11 +262,31 @@ def table(region: Region, view: View, hour_of_week: int) -> Table:
         while len(_TABLES) > _KEPT_VIEWS:
             _TABLES.popitem(last=False)
     if hour_of_week not in kept[1]:
-        state = hour(region, view, hour_of_week)
-        kept[1][hour_of_week] = {
-            tag: _layer_table(region, view, state, tag, layer) for tag, layer in state.layers.items()
-        }
+        kept[1][hour_of_week] = _Table(region, view, hour(region, view, hour_of_week))
     return kept[1][hour_of_week]
+
+
+class _Table(Mapping[str, dict[str, Array]]):
+    """Base values by layer, worked out when somebody asks for a layer."""
+
+    __slots__ = ("_known", "_region", "_state", "_view")
+
+    def __init__(self, region: Region, view: View, state: Hour) -> None:
+        self._region, self._view, self._state = region, view, state
+        self._known: dict[str, dict[str, Array]] = {}
+
+    def __getitem__(self, tag: str) -> dict[str, Array]:
+        values = self._known.get(tag)
+        if values is None:
+            values = _layer_table(self._region, self._view, self._state, tag, self._state.layers[tag])
+            self._known[tag] = values
+        return values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._state.layers)
+
+    def __len__(self) -> int:
+        return len(self._state.layers)
 
 
 def _layer_table(region: Region, view: View, state: Hour, tag: str, layer: LayerHour) -> dict[str, Array]:

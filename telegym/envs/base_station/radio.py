@@ -7,6 +7,7 @@ use, so forks of a network share them.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -24,7 +25,17 @@ from telegym.envs.base_station.region import Region, build_region
 from telegym.envs.base_station.region.radio_plan import POINTS_PER_SECTOR
 from telegym.envs.base_station.view import CellView, View
 
-__all__ = ["BUSY_LOAD", "Hour", "LayerHour", "SiteTransport", "busy_demand_mbps", "demand_mbps", "external", "hour"]
+__all__ = [
+    "BUSY_LOAD",
+    "Hour",
+    "LayerHour",
+    "SiteTransport",
+    "busy_demand_mbps",
+    "demand_mbps",
+    "external",
+    "hour",
+    "layer_hour",
+]
 
 Array = NDArray[np.float64]
 
@@ -34,6 +45,7 @@ USER_NOISE_FIGURE_DB = 7.0
 """Noise figure of a user's receiver."""
 _REFUSED_DB = -300.0
 _KEPT_VIEWS = 64
+_KEPT_LAYERS = 256
 _UNEVENNESS = 0.22
 _HIGHEST_PLANNED_LOAD = 0.68
 
@@ -133,26 +145,79 @@ def _layer_radio(layer: str, rsrp_dbm: Array, bias_db: Array, capability: Array,
     )
 
 
-_HOURS: OrderedDict[int, tuple[View, dict[int, Hour], dict[str, Array]]] = OrderedDict()
+class _Layer:
+    """A layer as it is in one view or in several: what was computed for it."""
+
+    __slots__ = ("cells", "emitters", "hours", "levels")
+
+    def __init__(self, cells: list[CellView], emitters: Mapping[str, Emitter], levels: Array) -> None:
+        self.cells = cells
+        self.emitters = emitters
+        self.levels = levels
+        self.hours: dict[int, LayerHour] = {}
 
 
-def hour(region: Region, view: View, hour_of_week: int) -> Hour:
-    """Return a network's performance in an hour of the week, Monday 0 h being 0."""
+class _Kept:
+    """What was computed for a view."""
+
+    __slots__ = ("hours", "layers", "view")
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self.hours: dict[int, Hour] = {}
+        self.layers: dict[str, _Layer] = {}
+
+
+_HOURS: OrderedDict[int, _Kept] = OrderedDict()
+_LAYERS: OrderedDict[tuple[object, ...], _Layer] = OrderedDict()
+
+
+def _kept(view: View) -> _Kept:
     kept = _HOURS.get(id(view))
     if kept is None:
-        kept = _HOURS[id(view)] = (view, {}, {})
+        kept = _HOURS[id(view)] = _Kept(view)
         while len(_HOURS) > _KEPT_VIEWS:
             _HOURS.popitem(last=False)
     else:
         _HOURS.move_to_end(id(view))
-    _, hours, levels = kept
+    return kept
+
+
+def hour(region: Region, view: View, hour_of_week: int) -> Hour:
+    """Return a network's performance in an hour of the week, Monday 0 h being 0."""
+    hours = _kept(view).hours
     if hour_of_week not in hours:
-        hours[hour_of_week] = _compute(region, view, hour_of_week, levels)
+        hours[hour_of_week] = _compute(region, view, hour_of_week)
     return hours[hour_of_week]
 
 
-def _compute(region: Region, view: View, hour_of_week: int, levels: dict[str, Array]) -> Hour:
-    layers = {tag: _layer_hour(region, view, tag, hour_of_week, levels) for tag in region.kind.layers}
+def layer_hour(region: Region, view: View, tag: str, hour_of_week: int) -> LayerHour:
+    """Return the performance of one layer in an hour of the week; it does not depend on other layers."""
+    layers = _kept(view).layers
+    layer = layers.get(tag)
+    if layer is None:
+        layer = layers[tag] = _layer(region, view, tag)
+    if hour_of_week not in layer.hours:
+        layer.hours[hour_of_week] = _layer_hour(region, view, tag, hour_of_week, layer)
+    return layer.hours[hour_of_week]
+
+
+def _layer(region: Region, view: View, tag: str) -> _Layer:
+    """Return what is known of a layer: the same for views in which its cells and all emitters are the same."""
+    cells = _cell_views(region, view, tag)
+    key = (region.archetype, region.seed, tag, id(view.emitters), *map(id, cells))
+    layer = _LAYERS.get(key)
+    if layer is None:
+        layer = _LAYERS[key] = _Layer(cells, view.emitters, _levels(region, view, tag))
+        while len(_LAYERS) > _KEPT_LAYERS:
+            _LAYERS.popitem(last=False)
+    else:
+        _LAYERS.move_to_end(key)
+    return layer
+
+
+def _compute(region: Region, view: View, hour_of_week: int) -> Hour:
+    layers = {tag: layer_hour(region, view, tag, hour_of_week) for tag in region.kind.layers}
     offered = _site_traffic(region, view, layers)
     links = _links(region, view, offered)
     return Hour(layers, links, {site: _site_transport(view, site, links) for site in offered})
@@ -188,15 +253,13 @@ def _levels(region: Region, view: View, tag: str) -> Array:
     return np.round(result, 9)
 
 
-def _layer_hour(region: Region, view: View, tag: str, hour_of_week: int, kept: dict[str, Array]) -> LayerHour:
-    if tag not in kept:
-        kept[tag] = _levels(region, view, tag)
-    cells = _cell_views(region, view, tag)
+def _layer_hour(region: Region, view: View, tag: str, hour_of_week: int, layer: _Layer) -> LayerHour:
+    cells = layer.cells
     bias = np.array([cell.cell.cio_db if serves(cell) else _REFUSED_DB for cell in cells])
     extra = np.array([1.0 if cell.cell.ocns_enabled and cell.on_air else 0.0 for cell in cells])
     capability = np.array([cell.capability for cell in cells])
     demand = _demand(region, cells, tag, hour_of_week)
-    solved = solve(_layer_radio(tag, kept[tag], bias, capability, extra), demand)
+    solved = solve(_layer_radio(tag, layer.levels, bias, capability, extra), demand)
     count = len(cells)
     offered = np.bincount(solved.serving, weights=demand, minlength=count).astype(float)
     uplink, excess = _uplink(region, view, tag, solved, cells)
