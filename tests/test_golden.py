@@ -63,6 +63,14 @@ def _nano_prompts() -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _base_station(language: str) -> str:
+    from telegym.envs.base_station.environment import BaseStation
+
+    environment = BaseStation(split="test", count=12, language=language)
+    tickets = "\n\n".join(task.ticket for task in environment.tasks)
+    return f"{environment.instructions(environment.tasks[0])}\n\n{tickets}\n"
+
+
 FILES: dict[str, Callable[[], str]] = {
     "tau2_telecom_solo_tools.json": lambda: _tools("solo"),
     "tau2_telecom_dual_tools.json": lambda: _tools("dual"),
@@ -73,6 +81,8 @@ FILES: dict[str, Callable[[], str]] = {
     "tau2_telecom_tickets.md": _opening,
     "tau2_telecom_model_user.md": _model_user,
     "nano_prompts.md": _nano_prompts,
+    "base_station_en.md": lambda: _base_station("en"),
+    "base_station_zh.md": lambda: _base_station("zh"),
 }
 
 
