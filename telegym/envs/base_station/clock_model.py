@@ -92,7 +92,7 @@ def tick(network: Network, sites: list[str]) -> None:
 @handles("clock.review")
 def _review(network: Network, site_id: str) -> None:
     """A clock locks now, or its holdover ends."""
-    network.touch_site(site_id)
+    network.touch_site(site_id, stale=False)
 
 
 def _step(network: Network, clock: ClockUnit, usable: bool) -> None:

@@ -141,7 +141,7 @@ def plan_sensors(network: Network, sites: list[str]) -> None:
 
 @handles("sensor.review")
 def _review(network: Network, site_id: str) -> None:
-    network.touch_site(site_id)
+    network.touch_site(site_id, stale=False)
 
 
 def _troubles(network: Network, site_id: str) -> Findings:

@@ -314,11 +314,12 @@ def service(network: Network, node_id: str) -> NodeService:
     midhaul = _midhaul_up(network, node) and tunnel and same_vlan
     reach = tunnel and same_vlan and addressed and (node.cu_id is None or midhaul)
     down = tuple(peer for peer in node.core_peers if not reach or not network.get(CorePeer, peer).up)
-    gateways = [item for item in network.all(CorePeer) if item.kind == ("SGW" if node.kind == "eNB" else "UPF")]
+    kind = "SGW" if node.kind == "eNB" else "UPF"
+    gateways = (network.get(CorePeer, name) for name in network.index.of_kind[CorePeer])
     return NodeService(
         oam=up and wired and node.oam_vlan_id == router.oam_vlan_id,
         control=len(down) < len(node.core_peers),
-        user_plane=reach and routed and any(item.up for item in gateways),
+        user_plane=reach and routed and any(item.up for item in gateways if item.kind == kind),
         tunnel=tunnel,
         midhaul=midhaul,
         core_down=down,

@@ -60,9 +60,11 @@ __all__ = ["ConfigChange", "Network"]
 _R = TypeVar("_R", bound=Record)
 _WIDE = frozenset({TransportLink, Router, CorePeer})
 """Objects that sites beyond their own depend on."""
-_LEAVES = frozenset({Cell, RadioUnit, FronthaulLink, AntennaLine, RetUnit, Relation, Emitter, Weather, Trouble})
+_LEAVES = frozenset(
+    {Site, ClockUnit, Cell, RadioUnit, FronthaulLink, AntennaLine, RetUnit, Relation, Emitter, Weather, Trouble}
+)
 """Objects that no node and no link depends on."""
-_EQUIPMENT = frozenset({Site, PowerSystem, Cabinet, Node, Board, ClockUnit})
+_EQUIPMENT = frozenset({PowerSystem, Cabinet, Node, Board})
 _PHYSICAL = _WIDE | _LEAVES | _EQUIPMENT
 """Objects that anything depends on at all."""
 _MAX_ROUNDS = 50
@@ -147,6 +149,8 @@ class Network(World):
         """Neighbour relations, by `SOURCE>TARGET`. Change it with `update`, `add` and `remove` only."""
         self.altered: frozenset[str] = frozenset()
         """Ids of objects and relations that are not as the region was built."""
+        self.added: tuple[str, ...] = ()
+        """Ids of objects that the region was not built with, oldest first."""
         self.agenda = engine.Agenda()
         """Events to come."""
         self.changes: tuple[ConfigChange, ...] = ()
@@ -207,9 +211,9 @@ class Network(World):
             record = self.objects.get(name)
             if isinstance(record, kind):
                 yield record
-        for name in sorted(self.altered):
-            record = self.objects.get(name)
-            if isinstance(record, kind) and name not in self.region.records:
+        for name in self.added:
+            record = self.objects[name]
+            if isinstance(record, kind):
                 yield record
 
     def at_site(self, kind: type[_R], site_id: str) -> list[_R]:
@@ -245,6 +249,7 @@ class Network(World):
             del self.writable(name)[record.id]
             built = record.id in self.region.records or record.id in self.region.relations
             self.altered = self.altered | {record.id} if built else self.altered - {record.id}
+            self.added = tuple(known for known in self.added if known != record.id)
             self.touch(record)
 
     def _put(self, record: Record) -> None:
@@ -253,12 +258,16 @@ class Network(World):
         pristine = built.get(record.id)
         # A repaired object is the object that never failed.
         same = pristine == record
-        self.writable(name)[record.id] = pristine if same else record
+        table = self.writable(name)
+        before = table.get(record.id)
+        table[record.id] = pristine if same else record
+        if before is None and pristine is None and name == "objects":
+            self.added = (*self.added, record.id)
         if same:
             self.altered -= {record.id}
         elif record.id not in self.altered:
             self.altered |= {record.id}
-        self.touch(record)
+        self.touch(record, before)
 
     def writable(self, table: str) -> dict[Any, Any]:
         """Return a table that may be changed: a copy of its own, if it was shared."""
@@ -275,14 +284,14 @@ class Network(World):
         value: dict[Any, Any] = getattr(self, table)
         return value
 
-    def touch(self, record: Record) -> None:
-        """Note that what depends on an object has to be worked out anew."""
+    def touch(self, record: Record, before: Record | None = None) -> None:
+        """Note that what depends on an object, which may have been different before, has to be worked out anew."""
         self.revision += 1
         kind = type(record)
         if kind not in _PHYSICAL:
             return
         self.memo = {}
-        if kind not in _LEAVES:
+        if kind not in _LEAVES and not _same_reach(record, before):
             self.reach = {}
             self._wide |= kind in _WIDE or (isinstance(record, Node) and record.kind == "CU")
         site: Any = getattr(record, "site_id", None) or site_of_id(self.region, record.id)
@@ -552,6 +561,13 @@ class _Mark:
             self._hash = sha256_hex(canonical_json(self._network.dump()))
             self._network = None
         return self._hash
+
+
+def _same_reach(record: Record, before: Record | None) -> bool:
+    """Return whether a change makes no difference to what nodes reach: a battery's charge, a cabinet's warmth."""
+    if isinstance(record, PowerSystem) and isinstance(before, PowerSystem):
+        return record.dark == before.dark and record.breakers == before.breakers
+    return isinstance(record, Cabinet) and isinstance(before, Cabinet) and record.overheated == before.overheated
 
 
 def _kind_name(kind: type[Record]) -> str:

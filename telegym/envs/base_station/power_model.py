@@ -230,7 +230,7 @@ def balance(network: Network, sites: list[str]) -> None:
 @handles("power.review")
 def _review(network: Network, site_id: str) -> None:
     """A crossing was predicted for now, or a new hour has begun."""
-    network.touch_site(site_id)
+    network.touch_site(site_id, stale=False)
     _balance(network, network.get(PowerSystem, f"PWR-{site_id[1:]}"))
 
 

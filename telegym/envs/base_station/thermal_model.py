@@ -95,7 +95,7 @@ def heat(network: Network, sites: list[str]) -> None:
 @handles("thermal.review")
 def _review(network: Network, site_id: str) -> None:
     """A crossing was predicted for now, or a new hour has begun."""
-    network.touch_site(site_id)
+    network.touch_site(site_id, stale=False)
 
 
 def _follow(network: Network, cabinet: Cabinet) -> None:

@@ -50,7 +50,8 @@ def plan(network: Network, sites: list[str]) -> None:
 def _review(network: Network) -> None:
     found = tuple(measure(network))
     for finding in {*found} ^ {*network.measured}:
-        network.touch_site(network.index.site_of.get(finding.object_id) or next(iter(network.index.at_site)))
+        site_id = network.index.site_of.get(finding.object_id) or next(iter(network.index.at_site))
+        network.touch_site(site_id, stale=False)
     network.measured = found
     if network.epochs[-1].view is not epochs.healthy_view(network):
         network.schedule((network.now // HOUR_S + 1) * HOUR_S + PERIOD_S, "thresholds.review")
