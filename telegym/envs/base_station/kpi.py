@@ -32,6 +32,7 @@ __all__ = [
     "BIN_S",
     "Kpi",
     "bins",
+    "bins_and_expected",
     "cell_bins",
     "expected",
     "expected_bins",
@@ -109,6 +110,13 @@ def cell_bins(region: Region, epochs: Sequence[Epoch], cell_id: str, name: str, 
 
 def bins(region: Region, epochs: Sequence[Epoch], cell_id: str, names: Sequence[str], first: int, count: int) -> Array:
     """Return the values of several indicators of a cell, indicators x periods; arguments as for `cell_bins`."""
+    return bins_and_expected(region, epochs, cell_id, names, first, count)[0]
+
+
+def bins_and_expected(
+    region: Region, epochs: Sequence[Epoch], cell_id: str, names: Sequence[str], first: int, count: int
+) -> tuple[Array, Array]:
+    """Return several indicators of a cell, and what they would be on average had the first view held all the time."""
     tag = cell_id.split("-")[1]
     row = region.cells_of[tag].index(cell_id)
     known = _kpis()
@@ -118,7 +126,9 @@ def bins(region: Region, epochs: Sequence[Epoch], cell_id: str, names: Sequence[
     keys = [_phase(region.archetype, region.seed, cell_id, name) for name in names]
     noise = _noise(keys, first, count)
     scattered = [_scatter(name, base[index], base[-1], noise[index]) for index, name in enumerate(names)]
-    return np.array(scattered)
+    if _alone(epochs, first, count) is epochs[0].view:
+        return np.array(scattered), base[: len(names)]
+    return np.array(scattered), _rows_of_view(region, epochs[0].view, tag, row, names, first, count)
 
 
 def layer_bins(region: Region, epochs: Sequence[Epoch], tag: str, name: str, first: int, count: int) -> Array:
@@ -140,7 +150,29 @@ def expected(region: Region, view: View, cell_id: str, names: Sequence[str], fir
     """Return what several indicators would be on average had a view held all the time, indicators x periods."""
     tag = cell_id.split("-")[1]
     row = region.cells_of[tag].index(cell_id)
-    return _base_rows(region, [Epoch(first * BIN_S, view)], tag, row, names, first, count)
+    return _rows_of_view(region, view, tag, row, names, first, count)
+
+
+def _alone(epochs: Sequence[Epoch], first: int, count: int) -> View | None:
+    """Return the view that holds in all periods; None if there are several."""
+    place = max(bisect_right(epochs, first * BIN_S, key=lambda epoch: epoch.start_s) - 1, 0)
+    following = epochs[place + 1].start_s if place + 1 < len(epochs) else None
+    return epochs[place].view if following is None or following >= (first + count) * BIN_S else None
+
+
+def _rows_of_view(
+    region: Region, view: View, tag: str, row: int, names: Sequence[str], first: int, count: int
+) -> Array:
+    """Return base values of one cell under one view, indicators x periods."""
+    columns, widths = [], []
+    index, end = first, first + count
+    while index < end:
+        following = min((index // 4 + 1) * 4, end)
+        values = table(region, view, index // 4 % 168)[tag]
+        columns.append([values[name][row] for name in names])
+        widths.append(following - index)
+        index = following
+    return np.repeat(np.array(columns).T, widths, axis=1)
 
 
 def _stretches(epochs: Sequence[Epoch], first: int, count: int) -> list[tuple[int, int, list[tuple[int, int]]]]:
@@ -164,6 +196,9 @@ def _base_rows(
     region: Region, epochs: Sequence[Epoch], tag: str, row: int, names: Sequence[str], first: int, count: int
 ) -> Array:
     """Return base values of one cell, indicators x periods."""
+    view = _alone(epochs, first, count)
+    if view is not None:
+        return _rows_of_view(region, view, tag, row, names, first, count)
     columns, widths = [], []
     for how, width, shares in _stretches(epochs, first, count):
         if len(shares) == 1:

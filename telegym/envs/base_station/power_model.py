@@ -142,11 +142,20 @@ def load_w(network: Network, site_id: str, at_s: int | None = None) -> float:
 
     The utilisation of radio units is that of the area's planned demand, so it needs no radio computation.
     """
+    hour = hour_of_week(network.now if at_s is None else at_s)
+    key = ("load_w", f"{site_id}@{hour}")
+    if key not in network.memo:
+        network.memo[key] = _load_w(network, site_id, hour)
+    load: float = network.memo[key]
+    return load
+
+
+def _load_w(network: Network, site_id: str, hour: int) -> float:
     site = network.get(Site, site_id)
     power = network.get(PowerSystem, f"PWR-{site_id[1:]}")
     if power.dark:
         return 0.0
-    busy = BUSY_LOAD * demand_factor(site.area_type, hour_of_week(network.now if at_s is None else at_s))
+    busy = BUSY_LOAD * demand_factor(site.area_type, hour)
     units = sum(_unit_w(network, unit, busy) for unit in network.at_site(RadioUnit, site_id))
     nodes = sum(BASEBAND_W for node in network.at_site(Node, site_id) if works.node_powered(network, node.id))
     cooling = COOLING_W[network.index.air_conditioned[site_id]]

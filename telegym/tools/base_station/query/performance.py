@@ -185,9 +185,7 @@ def _together(names: Sequence[str], parts: list[Array]) -> Array:
 
 
 def _cell_series(network: Network, cell_id: str, names: Sequence[str], first: int, count: int) -> tuple[Array, Array]:
-    region, epochs = network.region, network.epochs
-    values = kpi.bins(region, epochs, cell_id, names, first, count)
-    return values, kpi.expected(region, epochs[0].view, cell_id, names, first, count)
+    return kpi.bins_and_expected(network.region, network.epochs, cell_id, names, first, count)
 
 
 def _link_series(network: Network, link_id: str, names: Sequence[str], first: int, count: int) -> tuple[Array, Array]:
