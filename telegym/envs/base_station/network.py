@@ -123,7 +123,7 @@ class Network(World):
             "epochs",
             "revision",
             "altered",
-            "measured",
+            *("measured", "added"),
         ),
     )
     """Attributes that are values."""
@@ -212,7 +212,7 @@ class Network(World):
             if isinstance(record, kind):
                 yield record
         for name in self.added:
-            record = self.objects[name]
+            record = self.objects.get(name)
             if isinstance(record, kind):
                 yield record
 
