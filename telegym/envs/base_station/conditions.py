@@ -89,6 +89,15 @@ Findings = Iterator[Finding]
 
 def findings_at(network: Network, site_id: str) -> Findings:
     """Yield every condition that holds at a site. What a silent node would report is left out."""
+    if works.sound(network, site_id):
+        for node in network.at_site(Node, site_id):
+            yield from _peers(network, node)
+    else:
+        yield from _findings_at(network, site_id)
+    yield from (item for item in network.measured if network.index.site_of.get(item.object_id) == site_id)
+
+
+def _findings_at(network: Network, site_id: str) -> Findings:
     yield from _power(network, site_id)
     yield from _cabinet(network, site_id)
     yield from _clock(network, site_id)
@@ -99,7 +108,6 @@ def findings_at(network: Network, site_id: str) -> Findings:
             yield from _boards(network, node)
             yield from _radio_units(network, node)
     yield from _cells(network, site_id)
-    yield from (item for item in network.measured if network.index.site_of.get(item.object_id) == site_id)
     if any(name.startswith("TRB-") for name in network.altered):
         yield from _troubles(network, site_id)
 
@@ -325,10 +333,15 @@ def _node(network: Network, node: Node) -> Findings:
         yield Finding("UP_PATH_FAIL", node.id, node.id)
     if not reached.tunnel and wired:
         yield Finding("SEC_IKE_FAIL", node.id, node.id)
-    if reached.tunnel and (lost := works.peers_down(network, node.id)):
-        yield Finding("CP_X2_XN_FAULT", node.id, node.id, values=(("peers", " ".join(lost[:4])),))
+    if reached.tunnel:
+        yield from _peers(network, node)
     if node.id in network.altered:
         yield from _validity(network, node)
+
+
+def _peers(network: Network, node: Node) -> Findings:
+    if lost := works.peers_down(network, node.id):
+        yield Finding("CP_X2_XN_FAULT", node.id, node.id, values=(("peers", " ".join(lost[:4])),))
 
 
 def _validity(network: Network, node: Node) -> Findings:

@@ -78,6 +78,7 @@ __all__ = [
     "router_reachable",
     "router_up",
     "service",
+    "sound",
     "status",
     "transport_up",
     "true_vswr",
@@ -639,6 +640,28 @@ def _status(unpowered: bool, failed: bool, restarting: bool, waits_for: str | No
     if restarting:
         return Status(False, (AvailabilityStatus.OFF_LINE,))
     return OPERATIONAL if waits_for is None else Status(False, (AvailabilityStatus.DEPENDENCY,), waits_for)
+
+
+# --- whole sites ---------------------------------------------------------------------------------------
+
+
+@remembered
+def _altered_sites(network: Network, _: str) -> frozenset[str]:
+    """Return the sites with an object that is not as built."""
+    found = set()
+    for name in network.altered:
+        record = network.objects.get(name) or network.relations.get(name)
+        found.add(getattr(record, "site_id", None) or network.index.site_of.get(name.partition(">")[0], ""))
+    return frozenset(found)
+
+
+@remembered
+def sound(network: Network, site_id: str) -> bool:
+    """Return whether nothing is wrong at a site or on its way to the core: all its cells work as built."""
+    if site_id in _altered_sites(network, "") or not transport_up(network, site_id):
+        return False
+    nodes = (service(network, name) for name in network.index.at_site_of_kind.get((Node, site_id), ()))
+    return all(node.oam and node.user_plane and not node.core_down for node in nodes)
 
 
 # --- what others depend on ------------------------------------------------------------------------------

@@ -91,8 +91,11 @@ def open_epoch(network: Network, sites: list[str]) -> None:
 def _next_view(network: Network, last: View, healthy: View, sites: list[str]) -> View:
     cells, nodes, links = dict(last.cells), dict(last.nodes), dict(last.links)
     for site_id in sites:
-        for cell in network.at_site(Cell, site_id):
-            cells[cell.id] = _same(cell_view(network, cell), last.cells[cell.id], healthy.cells[cell.id])
+        if works.sound(network, site_id):
+            cells.update((name, healthy.cells[name]) for name in network.index.at_site_of_kind[Cell, site_id])
+        else:
+            for cell in network.at_site(Cell, site_id):
+                cells[cell.id] = _same(cell_view(network, cell), last.cells[cell.id], healthy.cells[cell.id])
         for node in network.at_site(Node, site_id):
             nodes[node.id] = _same(node_view(network, node), last.nodes[node.id], healthy.nodes[node.id])
     if last.links is not healthy.links or any(name.startswith(_TRANSPORT) for name in network.altered):

@@ -64,14 +64,15 @@ def broken(score: Score) -> set[str]:
 
 
 def other_account(task: Task) -> tuple[dict[str, str], str]:
-    """Another customer's id with one of their active lines, as arguments."""
+    """Another customer's id with one of their lines, as arguments, and its status; an active line if there is one."""
     case = case_of(task)
-    return next(
+    others = [
         ({"customer_id": each.customer_id, "line_id": line_id}, case.initial.lines[line_id].status)
         for each in case.initial.customers.values()
         for line_id in each.line_ids
-        if each.customer_id != case.subject.customer_id and case.initial.lines[line_id].status == "Active"
-    )
+        if each.customer_id != case.subject.customer_id
+    ]
+    return min(others, key=lambda found: found[1] != "Active")
 
 
 # --- the official rule
