@@ -24,7 +24,7 @@ from telegym.envs.base_station.objects import Cell
 from telegym.envs.base_station.physics.spectrum import LAYERS, roots_conflict
 from telegym.envs.base_station.physics.uplink import preamble_success, uplink_efficiency, uplink_sinr_db
 from telegym.envs.base_station.physics.voice import mean_opinion_score
-from telegym.envs.base_station.radio import Hour, LayerHour, asleep, hour, serves
+from telegym.envs.base_station.radio import Hour, LayerHour, asleep, hour, layer_hour, serves
 from telegym.envs.base_station.region import Region
 from telegym.envs.base_station.view import CellView, Epoch, View
 
@@ -39,7 +39,9 @@ __all__ = [
     "kpi",
     "kpi_names",
     "layer_bins",
+    "processor_load_now",
     "table",
+    "users_now",
 ]
 
 Array = NDArray[np.float64]
@@ -282,6 +284,25 @@ def _scatter(name: str, base: Array, tries: Array, noise: Array) -> Array:
         return np.clip(base + 100.0 * deviation * noise, 0.0, 100.0)
     scaled = np.maximum(base * (1 + spread * noise), 0.0)
     return np.minimum(scaled, 100.0) if definition.noise == "share" else scaled
+
+
+def users_now(region: Region, view: View, cell_id: str, hour_of_week: int) -> float:
+    """Return the connected users of a cell, without scatter: what `rrc_users_mean` is in the tables."""
+    seen, tag = view.cells[cell_id], cell_id.split("-")[1]
+    if not (seen.on_air and serves(seen)):
+        return 0.0
+    offered = layer_hour(region, view, tag, hour_of_week).offered_mbps[region.cells_of[tag].index(cell_id)]
+    return min(round(float(offered) / USER_RATE_MBPS[LAYERS[tag].rat], 9), float(seen.cell.max_connected_users))
+
+
+def processor_load_now(region: Region, view: View, cell_id: str, hour_of_week: int) -> float:
+    """Return the processor load of a cell's node as the cell sees it: what `cpu_load_pct` is in the tables."""
+    seen, tag = view.cells[cell_id], cell_id.split("-")[1]
+    if not seen.on_air:
+        return 0.0
+    load = layer_hour(region, view, tag, hour_of_week).solved.load[region.cells_of[tag].index(cell_id)]
+    used = 0.0 if asleep(seen) or seen.muted else float(load)
+    return round(min(max(22.0 + 35.0 * used + view.nodes[seen.cell.node_id].cpu_extra_pct, 0.0), 100.0), 9)
 
 
 # --- base values ----------------------------------------------------------------------------------------

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from telegym.envs.base_station import dependencies, power_model, radio, thermal_model
+from telegym.envs.base_station import dependencies, kpi, power_model, radio, thermal_model
 from telegym.envs.base_station.engine import hour_of_day
-from telegym.envs.base_station.kpi import table
 from telegym.envs.base_station.network import Network
 from telegym.envs.base_station.noise import normal
 from telegym.envs.base_station.objects import AntennaLine, Cell, Node, PowerSystem, RadioUnit
@@ -25,7 +24,9 @@ __all__ = [
     "link_now",
     "load_now",
     "online_vswr",
+    "processor_load_now",
     "row_of",
+    "users_now",
     "view_now",
 ]
 
@@ -52,7 +53,17 @@ def row_of(network: Network, cell_id: str) -> tuple[str, int]:
 def indicator_now(network: Network, cell_id: str, name: str) -> float:
     """Return the base value of an indicator at this moment, without scatter."""
     tag, row = row_of(network, cell_id)
-    return float(table(network.region, view_now(network), network.hour_of_week)[tag][name][row])
+    return float(kpi.table(network.region, view_now(network), network.hour_of_week)[tag][name][row])
+
+
+def users_now(network: Network, cell_id: str) -> float:
+    """Return the connected users of a cell at this moment."""
+    return kpi.users_now(network.region, view_now(network), cell_id, network.hour_of_week)
+
+
+def processor_load_now(network: Network, cell_id: str) -> float:
+    """Return the processor load that a cell causes or sees at this moment, in per cent."""
+    return kpi.processor_load_now(network.region, view_now(network), cell_id, network.hour_of_week)
 
 
 def load_now(network: Network, cell_id: str) -> float:
@@ -61,7 +72,7 @@ def load_now(network: Network, cell_id: str) -> float:
     if not view.cells[cell_id].on_air:
         return 0.0
     tag, row = row_of(network, cell_id)
-    return float(radio.hour(network.region, view, network.hour_of_week).layers[tag].solved.load[row])
+    return float(radio.layer_hour(network.region, view, tag, network.hour_of_week).solved.load[row])
 
 
 def link_now(network: Network, link_id: str) -> LinkLoad:
@@ -123,7 +134,7 @@ def online_vswr(network: Network, line: AntennaLine) -> float:
 def branch_rx_dbm(network: Network, unit: RadioUnit, cell: Cell, branch: int, line: AntennaLine | None) -> float:
     """Return the mean uplink power that a branch hears in a resource block."""
     tag, row = row_of(network, cell.id)
-    layer = radio.hour(network.region, view_now(network), network.hour_of_week).layers[tag]
+    layer = radio.layer_hour(network.region, view_now(network), tag, network.hour_of_week)
     excess = float(layer.branch_excess_db[row])
     worst = view_now(network).cells[cell.id].pim_branch
     level = float(layer.uplink_dbm[row]) - (0.0 if branch == worst else excess)

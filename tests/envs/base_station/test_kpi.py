@@ -9,7 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from telegym.envs.base_station.kpi import BIN_S, cell_bins, expected_bins, kpi, kpi_names, table
+from telegym.envs.base_station.kpi import (
+    BIN_S,
+    bins_and_expected,
+    cell_bins,
+    expected_bins,
+    kpi,
+    kpi_names,
+    layer_bins,
+    processor_load_now,
+    table,
+    users_now,
+)
 from telegym.envs.base_station.objects import Emitter
 from telegym.envs.base_station.radio import BUSY_LOAD, busy_demand_mbps, hour
 from telegym.envs.base_station.region import Region, build_region
@@ -290,3 +301,32 @@ def test_the_same_view_made_twice_gives_the_same_values(region: Region, well: Vi
     for tag, values in table(region, well, BUSY).items():
         for name, value in table(region, again, BUSY)[tag].items():
             assert np.array_equal(values[name], value, equal_nan=True)
+
+
+def test_what_is_read_at_once_is_what_the_tables_say() -> None:
+    region = build_region("U1", 2)
+    name = region.cells_of["L18"][3]
+    views = [healthy(region), with_cell(healthy(region), name, on_air=False)]
+    for view in views:
+        for tag, cells in region.cells_of.items():
+            values = table(region, view, BUSY)[tag]
+            for row, cell in enumerate(cells):
+                assert users_now(region, view, cell, BUSY) == values["rrc_users_mean"][row]
+                assert processor_load_now(region, view, cell, BUSY) == values["cpu_load_pct"][row]
+
+
+def test_many_indicators_at_once_are_those_asked_for_one_by_one() -> None:
+    region = build_region("S1", 3)
+    name = region.cells_of["L18"][4]
+    view, off = healthy(region), with_cell(healthy(region), name, on_air=False)
+    epochs = [Epoch(0, view), Epoch(100_000, off), Epoch(103_000, view), Epoch(103_700, off), Epoch(190_000, view)]
+    names = kpi_names()
+    for first, count in ((-40, 30), (100, 30), (108, 9), (113, 1), (60, 200)):
+        together, usual = bins_and_expected(region, epochs, name, names, first, count)
+        for row, indicator in enumerate(names):
+            alone = cell_bins(region, epochs, name, indicator, first, count)
+            layer = layer_bins(region, epochs, "L18", indicator, first, count)[4]
+            assert np.array_equal(together[row], alone, equal_nan=True)
+            assert np.array_equal(alone, layer, equal_nan=True)
+            expected = expected_bins(region, view, name, indicator, first, count)
+            assert np.array_equal(usual[row], expected, equal_nan=True)

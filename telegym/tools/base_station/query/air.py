@@ -73,7 +73,7 @@ def blocks_dbm(network: Network, cell: Cell) -> list[tuple[int, int, float]]:
     """Return the uplink level at this moment by group of resource blocks: first block, last block, level in dBm."""
     tag, row = measures.row_of(network, cell.id)
     view = measures.view_now(network)
-    total = float(radio.hour(network.region, view, network.hour_of_week).layers[tag].uplink_dbm[row])
+    total = float(radio.layer_hour(network.region, view, tag, network.hour_of_week).uplink_dbm[row])
     outside = [
         (emitter, 10 ** (float(level[row]) / 10)) for emitter, level in radio.external(network.region, view, tag)
     ]
@@ -195,8 +195,7 @@ class _Samples:
     def __init__(self, network: Network, cell: Cell, hours: int) -> None:
         tag, row = measures.row_of(network, cell.id)
         view = measures.view_now(network)
-        hour = radio.hour(network.region, view, hour_of_week(network.now))
-        layer = hour.layers[tag]
+        layer = radio.layer_hour(network.region, view, tag, hour_of_week(network.now))
         chosen = (layer.solved.serving == row) & (layer.solved.level_dbm > -130.0)
         demand = radio.busy_demand_mbps(network.region, tag)
         served = radio.serves(view.cells[cell.id])

@@ -57,11 +57,10 @@ def get_cell_status(network: Network, report: Report, cell_id: str) -> Report:
     if cell.rat is Rat.NR or cell.es_enabled:
         state = dependencies.cell_state(network, cell.id)
         report.fields(cell_state=state, energy_saving="sleeping" if state == "INACTIVE" else "awake")
-    users = measures.indicator_now(network, cell.id, "rrc_users_mean")
     report.fields(
         barred=cell.cell_barred,
         active_tx_branches=f"{dependencies.active_branches(network, unit.id)}/{unit.branches}",
-        rrc_users_now=round(users) if users == users else 0,
+        rrc_users_now=round(measures.users_now(network, cell.id)),
     )
     if status.because is not None:
         report.fields(dependency_down=_waiting_for(network, cell, status.because))
@@ -94,13 +93,13 @@ def get_node_status(network: Network, report: Report, node_id: str) -> Report:
     """Answer with the states of a node, its boards and its links to the core and to neighbours."""
     node = reachable_node(network, node_id)
     cells = [network.get(Cell, name) for name in network.index.cells_of.get(node.id, ())]
-    known = [measures.indicator_now(network, cell.id, "cpu_load_pct") for cell in cells]
+    loads = [measures.processor_load_now(network, cell.id) for cell in cells]
     report.fields(
         node=node.id,
         oam_state="CONNECTED",
         software=node.software,
         uptime_h=number((network.now - node.booted_s) / 3600),
-        cpu_load_pct=number(max((value for value in known if value == value), default=20.0)),
+        cpu_load_pct=number(max(loads, default=20.0)),
     )
     service = dependencies.service(network, node.id)
     peers = [f"{peer}={_up(peer not in service.core_down)}" for peer in node.core_peers]
