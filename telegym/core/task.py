@@ -6,15 +6,16 @@ Tasks are plain data: JSON Lines on disk, one task a line. A `TaskSet` keeps the
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, overload
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from telegym.core.errors import TaskError, did_you_mean
+from telegym.core.errors import ConfigurationError, TaskError, did_you_mean
 
-__all__ = ["Assertion", "FunctionCall", "ReferenceAction", "Task", "TaskSet"]
+__all__ = ["Assertion", "FunctionCall", "GeneratedTasks", "ReferenceAction", "Task", "TaskSet"]
 
 
 class FunctionCall(BaseModel):
@@ -148,11 +149,11 @@ class TaskSet(Sequence[Task]):
 
     def filter(self, keep: Callable[[Task], bool]) -> TaskSet:
         """Return the tasks for which `keep` is true, without splits."""
-        return TaskSet([task for task in self._tasks if keep(task)])
+        return TaskSet([task for task in self if keep(task)])
 
     def write_jsonl(self, path: str | Path) -> None:
         """Write one task a line (UTF-8 JSON)."""
-        lines = (json.dumps(task.model_dump(mode="json"), sort_keys=True) for task in self._tasks)
+        lines = (json.dumps(task.model_dump(mode="json"), sort_keys=True) for task in self)
         Path(path).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
     @classmethod
@@ -169,3 +170,91 @@ class TaskSet(Sequence[Task]):
             except ValidationError as error:
                 raise TaskError(f"{path}, line {number}: not a task: {error}") from error
         return cls(tasks)
+
+
+class GeneratedTasks(TaskSet):
+    """Tasks that are made when they are asked for: a set of any size costs nothing until it is used.
+
+    Args:
+        count: How many tasks.
+        kept: Made tasks that are remembered.
+
+    Raises:
+        ConfigurationError: If the count is negative.
+    """
+
+    def __init__(self, count: int, kept: int = 2048) -> None:
+        super().__init__(())
+        if count < 0:
+            raise ConfigurationError(f"count is {count}, but must not be negative")
+        self._size = count
+        self._kept = kept
+        self._made: dict[int, Task] = {}
+        self._all_ids: tuple[str, ...] | None = None
+
+    @abstractmethod
+    def make_id(self, index: int) -> str:
+        """Return the id of the task at a position."""
+
+    @abstractmethod
+    def make_task(self, index: int) -> Task:
+        """Make the task at a position."""
+
+    @abstractmethod
+    def claimed_index(self, task_id: str) -> int | None:
+        """Return the position that an id claims to be of; None if it does not look like an id of this set."""
+
+    def __len__(self) -> int:
+        return self._size
+
+    @overload
+    def __getitem__(self, index: int) -> Task: ...
+    @overload
+    def __getitem__(self, index: slice) -> TaskSet: ...
+    def __getitem__(self, index: int | slice) -> Task | TaskSet:
+        if isinstance(index, slice):
+            return TaskSet([self._task(number) for number in range(self._size)[index]])
+        return self._task(range(self._size)[index])
+
+    def __iter__(self) -> Iterator[Task]:
+        return (self._task(index) for index in range(self._size))
+
+    def __contains__(self, item: object) -> bool:
+        task_id = item.id if isinstance(item, Task) else item
+        index = self._index(task_id) if isinstance(task_id, str) else None
+        return index is not None and (isinstance(item, str) or item == self._task(index))
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Ids in order."""
+        if self._all_ids is None:
+            self._all_ids = tuple(self.make_id(index) for index in range(self._size))
+        return self._all_ids
+
+    def by_id(self, task_id: str) -> Task:
+        """Return the task with this id.
+
+        Raises:
+            TaskError: If there is none; the message says how ids look.
+        """
+        index = self._index(task_id)
+        if index is not None:
+            return self._task(index)
+        example = self.make_id(0) if self._size else "none"
+        hint = did_you_mean(task_id, self.ids) if self._size <= 2000 else ""
+        raise TaskError(f"no task {task_id!r} among the {self._size} tasks of this set; an id is {example!r}.{hint}")
+
+    def _index(self, task_id: str) -> int | None:
+        index = self.claimed_index(task_id)
+        if index is None or index >= self._size:
+            return None
+        made = self._made.get(index)
+        return index if (made.id if made is not None else self.make_id(index)) == task_id else None
+
+    def _task(self, index: int) -> Task:
+        task = self._made.get(index)
+        if task is None:
+            if len(self._made) >= self._kept:
+                self._made.clear()
+            task = self._made[index] = self.make_task(index)
+        return task

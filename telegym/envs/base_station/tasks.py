@@ -8,15 +8,14 @@ ticket says what its source could know: it is made from the symptoms of the simu
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from functools import cache
 from importlib import resources
-from typing import Any, Literal, NamedTuple, get_args, overload
+from typing import Any, Literal, NamedTuple, get_args
 
 import yaml
 
-from telegym.core.errors import ConfigurationError, TaskError, did_you_mean
-from telegym.core.task import Task, TaskSet
+from telegym.core.errors import ConfigurationError, did_you_mean
+from telegym.core.task import GeneratedTasks, Task
 from telegym.envs.base_station import dependencies as works
 from telegym.envs.base_station.alarms import active_alarms
 from telegym.envs.base_station.engine import DAY_S, HOUR_S, MINUTE_S, time_text
@@ -51,7 +50,6 @@ _REGIONS: dict[Split, tuple[int, int]] = {
     "ood-topology": (12_000, 12_999),
 }
 _ID = re.compile(r"^bs-(?P<split>[a-z-]+)-(?P<index>\d{6})-[0-9a-f]{8}$")
-_KEPT = 512
 
 
 class Plan(NamedTuple):
@@ -73,7 +71,7 @@ class Plan(NamedTuple):
     """Where."""
 
 
-class BaseStationTasks(TaskSet):
+class BaseStationTasks(GeneratedTasks):
     """A set of generated tasks, made when they are asked for.
 
     Args:
@@ -96,7 +94,7 @@ class BaseStationTasks(TaskSet):
         levels: tuple[int, int] = (1, 5),
         language: str = "en",
     ) -> None:
-        super().__init__(())
+        super().__init__(count, kept=512)
         if split not in SPLITS:
             raise ConfigurationError(f"no split {split!r}; valid: {', '.join(SPLITS)}.{did_you_mean(split, SPLITS)}")
         if language not in LANGUAGES:
@@ -106,70 +104,24 @@ class BaseStationTasks(TaskSet):
                 f"levels {levels} with count {count}: levels go from 1 to 5, a count is not negative"
             )
         self.seed, self.split_name, self.levels, self.language = seed, split, levels, language
-        self._size = count
-        self._made: dict[int, Task] = {}
 
-    def __len__(self) -> int:
-        return self._size
-
-    @overload
-    def __getitem__(self, index: int) -> Task: ...
-    @overload
-    def __getitem__(self, index: slice) -> TaskSet: ...
-    def __getitem__(self, index: int | slice) -> Task | TaskSet:
-        if isinstance(index, slice):
-            return TaskSet([self._task(number) for number in range(self._size)[index]])
-        return self._task(range(self._size)[index])
-
-    def __iter__(self) -> Iterator[Task]:
-        return (self._task(index) for index in range(self._size))
-
-    def __contains__(self, item: object) -> bool:
-        task_id = item.id if isinstance(item, Task) else item
-        return isinstance(task_id, str) and self._index(task_id) is not None
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """Ids in order."""
-        return tuple(self._id(index) for index in range(self._size))
-
-    def by_id(self, task_id: str) -> Task:
-        """Return the task with this id.
-
-        Raises:
-            TaskError: If there is none.
-        """
-        index = self._index(task_id)
-        if index is None:
-            example = self._id(0) if self._size else "none"
-            raise TaskError(f"no task {task_id!r} among the {self._size} tasks of this set; an id is {example!r}.")
-        return self._task(index)
-
-    def _id(self, index: int) -> str:
+    def make_id(self, index: int) -> str:
         """Return an id that says nothing about the cause."""
         return f"bs-{self.split_name}-{index:06}-{mix(self.seed, 'id', self.split_name, index) & 0xFFFFFFFF:08x}"
 
-    def _index(self, task_id: str) -> int | None:
+    def claimed_index(self, task_id: str) -> int | None:
+        """Return the position that an id claims to be of."""
         found = _ID.match(task_id)
-        if found is None or int(found["index"]) >= self._size:
-            return None
-        index = int(found["index"])
-        return index if self._id(index) == task_id else None
+        return int(found["index"]) if found is not None else None
 
-    def _task(self, index: int) -> Task:
-        if index not in self._made:
-            if len(self._made) >= _KEPT:
-                self._made.clear()
-            self._made[index] = self._make(index)
-        return self._made[index]
-
-    def _make(self, index: int) -> Task:
+    def make_task(self, index: int) -> Task:
+        """Make the task at a position."""
         plan = self._plan(index)
         row = fault_infos()[plan.code]
         network, defect = build_case(plan._asdict())
         text = ticket_text(network, defect, self.language, "A" if self.split_name == "train" else "B")
         return Task(
-            id=self._id(index),
+            id=self.make_id(index),
             ticket=f"{TICKET}: {text['title']}\n{text['text']}",
             labels={"family": row.family, "level": row.difficulty, "cause": plan.code, "archetype": plan.archetype},
             data={**plan._asdict(), "ticket": text, "language": self.language},

@@ -10,13 +10,12 @@ Tasks are made when they are asked for: a set of any size costs nothing until it
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from functools import cache
 from random import Random
-from typing import Any, Literal, NamedTuple, get_args, overload
+from typing import Any, Literal, NamedTuple, get_args
 
-from telegym.core.errors import ConfigurationError, TaskError, did_you_mean
-from telegym.core.task import FunctionCall, Task, TaskSet
+from telegym.core.errors import ConfigurationError, did_you_mean
+from telegym.core.task import FunctionCall, GeneratedTasks, Task
 from telegym.envs.tau2_telecom.composition import (
     FAMILIES,
     PERSONAS,
@@ -60,7 +59,7 @@ class _Draw(NamedTuple):
     persona: Persona
 
 
-class NativeTasks(TaskSet):
+class NativeTasks(GeneratedTasks):
     """A set of generated tasks.
 
     Args:
@@ -83,69 +82,26 @@ class NativeTasks(TaskSet):
         max_faults: int = MAX_FAULTS,
         families: tuple[Family, ...] = FAMILIES,
     ) -> None:
-        super().__init__(())
-        _check(split, count, max_faults, families)
+        super().__init__(count, _KEPT_TASKS)
+        _check(split, max_faults, families)
         self.seed = seed
         self.split_name = split
-        self._size = count
         self.max_faults = max_faults
         self.families = tuple(families)
-        self._made: dict[int, Task] = {}
-        self._ids: tuple[str, ...] | None = None
 
-    def __len__(self) -> int:
-        return self._size
+    def make_id(self, index: int) -> str:
+        """Return the id of the task at a position."""
+        return self._id(index, self._draw(index))
 
-    @overload
-    def __getitem__(self, index: int) -> Task: ...
-    @overload
-    def __getitem__(self, index: slice) -> TaskSet: ...
-    def __getitem__(self, index: int | slice) -> Task | TaskSet:
-        if isinstance(index, slice):
-            return TaskSet([self._task(number) for number in range(self._size)[index]])
-        return self._task(range(self._size)[index])
+    def make_task(self, index: int) -> Task:
+        """Make the task at a position."""
+        draw = self._draw(index)
+        return _make_task(self._id(index, draw), draw, self.split_name)
 
-    def __iter__(self) -> Iterator[Task]:
-        return (self._task(index) for index in range(self._size))
-
-    def __contains__(self, item: object) -> bool:
-        task_id = item.id if isinstance(item, Task) else item
-        index = self._index(task_id) if isinstance(task_id, str) else None
-        return index is not None and (isinstance(item, str) or item == self._task(index))
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """Ids in order."""
-        if self._ids is None:
-            self._ids = tuple(self._id(index, self._draw(index)) for index in range(self._size))
-        return self._ids
-
-    def by_id(self, task_id: str) -> Task:
-        """Return the task with this id.
-
-        Raises:
-            TaskError: If there is none; the message says how ids look, or which id the number belongs to.
-        """
-        index = self._index(task_id)
-        if index is not None:
-            return self._task(index)
-        example = self._id(0, self._draw(0)) if self._size else "none"
-        hint = did_you_mean(task_id, self.ids) if self._size <= 2000 else ""
-        raise TaskError(f"no task {task_id!r} among the {self._size} tasks of this set; an id is {example!r}.{hint}")
-
-    def filter(self, keep: Callable[[Task], bool]) -> TaskSet:
-        """Return the tasks for which `keep` is true, without splits."""
-        return TaskSet([task for task in self if keep(task)])
-
-    def _index(self, task_id: str) -> int | None:
+    def claimed_index(self, task_id: str) -> int | None:
+        """Return the position that an id claims to be of."""
         found = _ID_END.search(task_id)
-        if found is None or int(found["index"]) >= self._size:
-            return None
-        index = int(found["index"])
-        made = self._made.get(index)
-        if made is not None:
-            return index if made.id == task_id else None
-        return index if self._id(index, self._draw(index)) == task_id else None
+        return int(found["index"]) if found is not None else None
 
     def _id(self, index: int, draw: _Draw) -> str:
         return f"{draw.composition.name}[PERSONA:{draw.persona}]#{self.split_name}-{index:06d}"
@@ -156,21 +112,10 @@ class NativeTasks(TaskSet):
         choices = _Choices.of(unseen, self.max_faults, self.families)
         return _Draw(rng, choices.draw(rng), rng.choice(PERSONAS))
 
-    def _task(self, index: int) -> Task:
-        task = self._made.get(index)
-        if task is None:
-            if len(self._made) >= _KEPT_TASKS:
-                self._made.clear()
-            draw = self._draw(index)
-            task = self._made[index] = _make_task(self._id(index, draw), draw, self.split_name)
-        return task
 
-
-def _check(split: str, count: int, max_faults: int, families: tuple[Family, ...]) -> None:
+def _check(split: str, max_faults: int, families: tuple[Family, ...]) -> None:
     if split not in SPLITS:
         raise ConfigurationError(f"no split {split!r}; valid: {', '.join(SPLITS)}.{did_you_mean(split, SPLITS)}")
-    if count < 0:
-        raise ConfigurationError(f"count is {count}, but must not be negative")
     fewest = 2 if split == "test-compositions" else 1
     if not fewest <= max_faults <= MAX_FAULTS:
         raise ConfigurationError(f"max_faults is {max_faults}; valid for split {split!r}: {fewest} to {MAX_FAULTS}")
