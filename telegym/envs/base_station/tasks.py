@@ -150,7 +150,8 @@ class BaseStationTasks(GeneratedTasks):
         if not options:
             return None
         element = choice(options, seed, "element")
-        return Plan(kind, region, seed, onset, integer(20, 50, seed, "lead"), code, element)
+        lead = fault(code).lead_min + integer(0, 30, seed, "lead")
+        return Plan(kind, region, seed, onset, lead, code, element)
 
     def _may(self, code: str) -> bool:
         level = fault_infos()[code].difficulty

@@ -32,6 +32,7 @@ def field_fault(
     *,
     test: Callable[[Any], bool] = lambda record: True,
     accepted: Callable[[Network, str], tuple[str, ...]] = lambda network, element: (element,),
+    lead_min: int = 20,
 ) -> Fault:
     """Register a fault that sets fields of one record; it is gone when all of them are as built.
 
@@ -42,6 +43,7 @@ def field_fault(
         values: Returns the faulty values.
         test: Says which records it can happen to.
         accepted: Elements that a diagnosis may name.
+        lead_min: Minutes between its beginning and a ticket about it, at least.
     """
 
     def apply(network: Network, element: str, details: Parameters) -> None:
@@ -55,7 +57,9 @@ def field_fault(
         healthy = {name: built(network, element, name) for name in values(network, element, details)}
         network.update(network.get(kind, element), **healthy)
 
-    return register(Fault(code, lambda network: ids(network, kind, test), sample, apply, present, repair, accepted))
+    return register(
+        Fault(code, lambda network: ids(network, kind, test), sample, apply, present, repair, accepted, lead_min)
+    )
 
 
 def configuration_fault(

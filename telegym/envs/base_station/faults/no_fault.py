@@ -19,6 +19,7 @@ field_fault(
     lambda network, element, seed: {"sensor": choice(("door", "temperature", "door"), seed, "sensor", element)},
     lambda network, element, details: {"sensor_fault": str(details["sensor"])},
     accepted=lambda network, element: (element, f"CAB-{element[1:]}", f"PWR-{element[1:]}"),
+    lead_min=180,
 )
 
 
