@@ -7,7 +7,6 @@ use, so forks of a network share them.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -150,8 +149,9 @@ class _Layer:
 
     __slots__ = ("cells", "emitters", "hours", "levels")
 
-    def __init__(self, cells: list[CellView], emitters: Mapping[str, Emitter], levels: Array) -> None:
+    def __init__(self, cells: list[CellView], emitters: tuple[Emitter, ...], levels: Array) -> None:
         self.cells = cells
+        # Held so that nothing else gets their identities, by which layers are found again.
         self.emitters = emitters
         self.levels = levels
         self.hours: dict[int, LayerHour] = {}
@@ -205,10 +205,11 @@ def layer_hour(region: Region, view: View, tag: str, hour_of_week: int) -> Layer
 def _layer(region: Region, view: View, tag: str) -> _Layer:
     """Return what is known of a layer: the same for views in which its cells and all emitters are the same."""
     cells = _cell_views(region, view, tag)
-    key = (region.archetype, region.seed, tag, id(view.emitters), *map(id, cells))
+    emitters = tuple(view.emitters.values())
+    key = (region.archetype, region.seed, tag, len(emitters), *map(id, emitters), *map(id, cells))
     layer = _LAYERS.get(key)
     if layer is None:
-        layer = _LAYERS[key] = _Layer(cells, view.emitters, _levels(region, view, tag))
+        layer = _LAYERS[key] = _Layer(cells, emitters, _levels(region, tag, cells))
         while len(_LAYERS) > _KEPT_LAYERS:
             _LAYERS.popitem(last=False)
     else:
@@ -242,15 +243,18 @@ def serves(cell: CellView) -> bool:
     return _radiates(cell) and cell.access_ok and not cell.cell.cell_barred and planned_carrier
 
 
-def _levels(region: Region, view: View, tag: str) -> Array:
+def _levels(region: Region, tag: str, cells: list[CellView]) -> Array:
     """Return the reference power at every point; minus 300 dBm from cells that do not radiate."""
-    cells = _cell_views(region, view, tag)
+    plan = region.layers[tag]
     tilts = np.array([cell.tilt_deg + cell.cell.mechanical_tilt_deg for cell in cells])
     turned = np.array([(cell.azimuth_deg - cell.cell.azimuth_deg + 180.0) % 360.0 - 180.0 for cell in cells])
     powers = np.array([cell.cell.max_tx_power_dbm + cell.power_offset_db for cell in cells])
-    result = region.layers[tag].levels(tilts, turned, powers)
+    other = np.flatnonzero((tilts != plan.tilts_deg) | (turned != 0.0) | (powers != plan.power_dbm))
+    result = np.round(plan.rsrp_dbm, 9)
+    if len(other):
+        result[other] = np.round(plan.levels(tilts[other], turned[other], powers[other], other), 9)
     result[[not _radiates(cell) for cell in cells]] = _REFUSED_DB
-    return np.round(result, 9)
+    return result
 
 
 def _layer_hour(region: Region, view: View, tag: str, hour_of_week: int, layer: _Layer) -> LayerHour:

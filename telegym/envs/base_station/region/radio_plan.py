@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,22 +78,26 @@ class LayerPlan:
         """Planned power of a carrier."""
         return self.layer.power_dbm
 
-    def levels(self, tilts_deg: Array, turned_deg: Array, powers_dbm: Array) -> Array:
+    def levels(
+        self, tilts_deg: Array, turned_deg: Array, powers_dbm: Array, rows: NDArray[np.intp] | None = None
+    ) -> Array:
         """Return the reference power at every point, in dBm per resource element.
 
         Args:
             tilts_deg: Tilt of each cell, mechanical and electrical.
             turned_deg: How far each antenna is turned away from its planned direction.
             powers_dbm: Power of each carrier.
+            rows: Which cells these are; all by default.
         """
+        chosen: Any = slice(None) if rows is None else rows
         pattern = pattern_gain_db(
-            self.off_deg - turned_deg[:, None],
-            self.down_deg,
+            self.off_deg[chosen] - turned_deg[:, None],
+            self.down_deg[chosen],
             tilts_deg[:, None],
             vertical_width_deg=_WIDTH_DEG[self.layer.rat],
         )
         per_element = powers_dbm - 10 * np.log10(12 * self.layer.prbs)
-        result: Array = per_element[:, None] + self.base_gain_db + pattern
+        result: Array = per_element[:, None] + self.base_gain_db[chosen] + pattern
         return result
 
 
