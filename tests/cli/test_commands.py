@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,11 @@ def test_every_command_has_help(telegym: Telegym, command: str) -> None:
 
 def test_version(telegym: Telegym) -> None:
     assert telegym("--version").out == "telegym 0.1.0\n"
+
+
+def test_the_package_is_the_command() -> None:
+    command = [sys.executable, "-m", "telegym", "--version"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "telegym 0.1.0\n"
 
 
 @pytest.mark.parametrize(
