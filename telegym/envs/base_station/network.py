@@ -52,7 +52,7 @@ from telegym.envs.base_station.objects import (
     TransportLink,
 )
 from telegym.envs.base_station.region import Region, build_region
-from telegym.envs.base_station.state import Alarm, Condition, Rumours, Trouble, Weather
+from telegym.envs.base_station.state import Alarm, Condition, LoggedCall, Rumours, Trouble, Weather
 from telegym.envs.base_station.view import Epoch
 
 __all__ = ["ConfigChange", "Network"]
@@ -123,7 +123,7 @@ class Network(World):
             "epochs",
             "revision",
             "altered",
-            *("measured", "added"),
+            *("measured", "added", "journal"),
         ),
     )
     """Attributes that are values."""
@@ -155,6 +155,8 @@ class Network(World):
         """Events to come."""
         self.changes: tuple[ConfigChange, ...] = ()
         """The change log, oldest first."""
+        self.journal: tuple[LoggedCall, ...] = ()
+        """Calls of the agent, oldest first; no part of the state."""
         self.conditions: dict[tuple[str, str], Condition] = {}
         """Conditions of alarms, by key and object, while they hold or their alarm has not been cleared."""
         self.alarms: dict[str, Alarm] = {}

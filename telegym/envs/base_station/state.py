@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from telegym.envs.base_station.objects import AvailabilityStatus, Record
+
+if TYPE_CHECKING:
+    from telegym.envs.base_station.network import Network
 
 __all__ = [
     "OPERATIONAL",
     "Alarm",
     "Condition",
+    "LoggedCall",
     "NodeService",
     "Path",
     "Rumours",
@@ -203,3 +207,20 @@ class NodeService(NamedTuple):
     """Core nodes whose association is down."""
     because: str | None = None
     """What keeps it from the core."""
+
+
+class LoggedCall(NamedTuple):
+    """A call of the agent, as the network remembers it for those who judge."""
+
+    time_s: int
+    """Simulated time before it."""
+    end_s: int
+    """Simulated time after it."""
+    tool: str
+    """Name of the tool."""
+    arguments: dict[str, Any]
+    """Its arguments."""
+    error: bool
+    """Whether it was refused."""
+    before: Network | None
+    """The network before it; None for calls that only read."""

@@ -13,6 +13,7 @@ from telegym.core.messages import ToolCall
 from telegym.core.tool import CallError, Tool, Toolkit, ToolOutcome
 from telegym.core.world import World
 from telegym.envs.base_station.network import Network
+from telegym.envs.base_station.state import LoggedCall
 from telegym.tools.base_station import calculator, control, diagnostic, field, process, remote
 from telegym.tools.base_station._definition import Body, definitions, make_tool, spend_refusal
 from telegym.tools.base_station._errors import Code
@@ -88,6 +89,12 @@ def profile_tools(profile: str) -> tuple[str, ...]:
 
 
 @cache
+def _reading() -> frozenset[str]:
+    """Return the tools that change nothing but the clock."""
+    return frozenset(name for name, item in definitions().items() if item.kind == "read")
+
+
+@cache
 def _bodies() -> dict[str, Body]:
     found: dict[str, Body] = {"compute_radio_quantity": calculator.compute_radio_quantity}
     for module in _MODULES:
@@ -148,6 +155,7 @@ class NetworkToolkit(Toolkit):
         if not isinstance(world, Network):
             raise TypeError(f"tools of a network need a Network, not a {type(world).__name__}")
         start = world.now
+        before = None if call.name in _reading() else world.fork()
         content, error, minutes = super().execute(world, call)
         if error in _UNHEARD:
             spend_refusal(world)
@@ -155,4 +163,6 @@ class NetworkToolkit(Toolkit):
                 content = _shortened(f"Error: {Code.INVALID_ARGUMENT}: {content.removeprefix('Error: ')}")
         elif world.now == start and minutes and call.name not in definitions():
             world.advance(round(60 * minutes))
+        entry = LoggedCall(start, world.now, call.name, call.arguments, error is not None, before)
+        world.journal = (*world.journal, entry)
         return ToolOutcome(content, error, (world.now - start) / 60.0)

@@ -14,15 +14,32 @@ from importlib import resources
 from typing import Literal, NamedTuple
 
 import yaml
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from telegym.core.errors import ConfigurationError, did_you_mean
 from telegym.envs.base_station.network import Network
 
-__all__ = ["Defect", "Fault", "FaultInfo", "Parameters", "fault", "fault_codes", "fault_infos", "register"]
+__all__ = [
+    "Defect",
+    "Fault",
+    "FaultInfo",
+    "Form",
+    "Parameters",
+    "fault",
+    "fault_codes",
+    "fault_infos",
+    "forms",
+    "register",
+    "register_form",
+]
 
 Parameters = Mapping[str, float | int | str | bool]
 """Details of one instance of a fault."""
+Kind = Literal["RES", "DIA", "PRV", "NOF", "ESC"]
+"""Resolve, diagnose only, prevent an outage, no fault, hand over."""
+Form = Literal["permanent", "intermittent", "scheduled", "growing", "delayed", "self_clearing"]
+"""How a defect goes on over time: it stays; comes and goes by chance, or by the clock; becomes worse; is there long
+before anybody notices; ends by itself."""
 Family = Literal[
     "power",
     "transport",
@@ -55,6 +72,16 @@ class FaultInfo(BaseModel):
     """How hard one clean instance is to diagnose."""
     silent: bool
     """Whether no alarm is raised on the faulty element."""
+    level: int = Field(default=5, ge=0, le=5)
+    """Lowest level of tasks about it: 0 for looking something up, 5 for several causes at once."""
+    kinds: tuple[Kind, ...] = ("RES", "DIA")
+    """Kinds of tasks about it."""
+    party: str | None = None
+    """Who outside has to restore service; None if the operator can."""
+    hand_over: bool = False
+    """Whether a case may be closed while that party still works."""
+    tasks: tuple[str, ...] = ()
+    """Field work that may be needed for it; none if nobody has to be sent."""
 
 
 class Defect(NamedTuple):
@@ -68,6 +95,8 @@ class Defect(NamedTuple):
     """Details."""
     since_s: int
     """When it began."""
+    form: Form = "permanent"
+    """How it goes on over time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +119,8 @@ class Fault:
     """Returns the elements a diagnosis may name for it."""
     lead_min: int = 20
     """Minutes between its beginning and a ticket about it, at least."""
+    form: Form = "permanent"
+    """How it goes on over time."""
 
     def inject(self, network: Network, element_id: str, parameters: Parameters | None = None, seed: int = 0) -> Defect:
         """Bring the fault about.
@@ -109,18 +140,23 @@ class Fault:
             raise ConfigurationError(f"{self.code} cannot happen to {element_id!r} in this network.{hint}")
         details = dict(self.sample(network, element_id, seed) if parameters is None else parameters)
         self.apply(network, element_id, details)
-        return Defect(self.code, element_id, tuple(sorted(details.items())), network.now)
+        return Defect(self.code, element_id, tuple(sorted(details.items())), network.now, self.form)
 
     def cleared(self, network: Network, defect: Defect) -> bool:
         """Return whether a defect is gone."""
-        return not self.present(network, defect.element_id, dict(defect.parameters))
+        return not self._as(defect).present(network, defect.element_id, dict(defect.parameters))
 
     def undo(self, network: Network, defect: Defect) -> None:
         """Repair a defect perfectly."""
-        self.repair(network, defect.element_id, dict(defect.parameters))
+        self._as(defect).repair(network, defect.element_id, dict(defect.parameters))
+
+    def _as(self, defect: Defect) -> Fault:
+        """Return this fault in the form that a defect has."""
+        return _FORMS.get((self.code, defect.form), self)
 
 
 _FAULTS: dict[str, Fault] = {}
+_FORMS: dict[tuple[str, Form], Fault] = {}
 
 
 def register(made: Fault) -> Fault:
@@ -134,6 +170,22 @@ def register(made: Fault) -> Fault:
         raise ConfigurationError(f"faults.yaml has no row {made.code!r}.{hint}")
     _FAULTS[made.code] = made
     return made
+
+
+def register_form(made: Fault) -> Fault:
+    """Make another form of a fault known."""
+    _FORMS[made.code, made.form] = made
+    return made
+
+
+def forms(code: str) -> dict[Form, Fault]:
+    """Return a fault in all its forms, first as it is injected when nobody asks for one.
+
+    Raises:
+        ConfigurationError: If there is none of this code that can be injected.
+    """
+    natural = fault(code)
+    return {natural.form: natural} | {form: made for (name, form), made in _FORMS.items() if name == code}
 
 
 @cache

@@ -100,7 +100,8 @@ def _look_first(trace: Trace, constants: PolicyConstants) -> Iterator[Found]:
     seen: set[str] = set()
     for entry in trace.writes():
         element = entry.facts.element_id
-        if not element or element in seen:
+        # Who works on site looks for himself.
+        if not element or element in seen or entry.tool == "instruct_technician":
             continue
         seen.add(element)
         since = entry.time_s - 60 * constants.look_min
@@ -135,7 +136,8 @@ def _right_priority(trace: Trace, constants: PolicyConstants) -> Iterator[Found]
         for e in trace.done("update_ticket")
         if e.arguments.get("priority") and e.index < first.index
     ]
-    right = given[-1] == trace.true_priority if given else trace.priority_set
+    accepted = trace.accepted_priorities or {trace.true_priority}
+    right = given[-1] in accepted if given else trace.priority_set
     if not right:
         yield first, f"the priority should be {trace.true_priority}"
 
@@ -346,11 +348,9 @@ def _verify(trace: Trace, constants: PolicyConstants) -> Iterator[Found]:
     last = actions[-1]
     needed = constants.intermittent_verify_min if trace.intermittent else constants.verify_min
     after = [e for e in trace.entries[last.index + 1 : closing.index] if not e.error]
-    if closing.time_s - last.time_s < 60 * needed:
-        yield (
-            closing,
-            f"closed {(closing.time_s - last.time_s) / 60:.0f} minutes after the last action, {needed} are needed",
-        )
+    passed = closing.time_s - last.done_s
+    if passed < 60 * needed:
+        yield closing, f"closed {passed / 60:.0f} minutes after the last action, {needed} are needed"
     elif not any(e.tool == "list_alarms" for e in after) or not any(e.tool in LOOKS for e in after):
         yield closing, "alarms and indicators were not checked after the last action"
 
@@ -365,13 +365,14 @@ def _clean(trace: Trace, constants: PolicyConstants) -> Iterator[Found]:
 @rule("R23", "major", "Escalate to the right party, and close when it has restored service")
 def _escalate(trace: Trace, constants: PolicyConstants) -> Iterator[Found]:
     asked = list(trace.done("escalate_ticket"))
+    theirs = {trace.third_party, *trace.parties, "tier3_ran"}
     for entry in asked:
-        if trace.third_party and entry.arguments.get("target") not in (trace.third_party, "tier3_ran"):
+        if entry.arguments.get("target") not in theirs:
             yield entry, f"escalated to {entry.arguments.get('target')}, whose case this is not"
     closing = trace.closing
     if closing is None or trace.third_party is None:
         return
-    if not any(e.arguments.get("target") == trace.third_party for e in asked):
+    if not any(e.arguments.get("target") in theirs - {"tier3_ran"} for e in asked):
         yield closing, f"{trace.third_party} was not asked"
     elif not trace.restored and not trace.hand_over_allowed:
         yield closing, "closed before service was restored"

@@ -106,6 +106,13 @@ class TraceEntry:
     """Whether it was refused."""
     facts: Facts = Facts()
     """What was true before."""
+    end_s: int = 0
+    """Simulated time after the call; 0 if it took none."""
+
+    @property
+    def done_s(self) -> int:
+        """When the call was over."""
+        return max(self.time_s, self.end_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +129,8 @@ class Trace:
     """Whether that person is an important or enterprise customer."""
     true_priority: Priority = "P3"
     """The priority that the state at the time of the ticket asks for."""
+    accepted_priorities: frozenset[str] = frozenset()
+    """Priorities that can be defended; the true one alone if there are none."""
     priority_set: bool = True
     """Whether the ticket has the right priority from the start."""
     intermittent: bool = False
@@ -132,6 +141,8 @@ class Trace:
     """Open tickets that the same fault explains."""
     third_party: str | None = None
     """The party that has to restore service; None if the operator can."""
+    parties: frozenset[str] = frozenset()
+    """Everybody outside who may be asked; the party above is among them."""
     hand_over_allowed: bool = False
     """Whether the case may be closed while that party still works."""
     restored: bool = True
