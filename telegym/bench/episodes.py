@@ -1,28 +1,26 @@
-"""How fast the simulator is: calls, steps, resets and forks per second, on one core.
+"""Episodes of an environment that has an oracle: calls, steps, resets and forks.
 
 The workload is what agents do: the oracle's way through tasks of every family, with reading calls and refused calls
-between, each written as a model writes it (`<tool_call>` with JSON) and answered as text. Every rate is the median of
-several measurements after a warm-up, per second of processor time, so that a busy machine does not blur it.
+between, each written as a model writes it (`<tool_call>` with JSON) and answered as text.
 """
 
 from __future__ import annotations
 
 import json
-import platform
-import statistics
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from time import process_time
 from typing import Any, NamedTuple
 
+from telegym.bench.rates import Job, Sample
 from telegym.core.environment import Environment
 from telegym.core.episode import Episode, Limits
+from telegym.core.errors import ConfigurationError
 from telegym.core.messages import Message
 from telegym.core.task import Task
 
-__all__ = ["Script", "measure", "workload"]
+__all__ = ["Script", "jobs", "workload"]
 
-ENVIRONMENT = "tau2-telecom"
 _TASKS = 40
 _LONGEST = 60
 _NO_LIMITS = Limits(hops=None, errors=None)
@@ -39,38 +37,24 @@ class Script(NamedTuple):
     """Tool calls they contain."""
 
 
-def measure(*, seconds: float = 1.0, repeats: int = 5, options: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Measure every rate.
+def jobs(environment: Environment) -> tuple[dict[str, Job], dict[str, Any]]:
+    """Return what is measured, and facts about the workload.
 
-    Args:
-        seconds: Length of one measurement.
-        repeats: How many measurements the median is of.
-        options: Options of the environment.
-
-    Returns:
-        `rates`: for each thing counted, the `median`, `lowest` and `highest` rate per second; and what was measured.
+    Raises:
+        ConfigurationError: If the environment has no oracle whose way could be followed.
     """
-    from telegym.envs.registry import make_environment
-
-    environment = make_environment(ENVIRONMENT, **(options or {}))
     scripts = workload(environment)
-    jobs: dict[str, Callable[[], Sample]] = {
+    calls = sum(script.calls for script in scripts)
+    if not calls:
+        raise ConfigurationError(f"{environment.id} has no oracle, so there is nothing to measure")
+    found = {
         "calls through Episode.step, recording": _playing(environment, scripts, record=True),
         "calls through Episode.step, not recording": _playing(environment, scripts, record=False),
         "env.step": _stepping(environment, scripts),
         "env.reset": _resetting(environment, scripts),
         "fork": _forking(environment, scripts),
     }
-    return {
-        "environment": ENVIRONMENT,
-        "options": dict(options or {}),
-        "tasks": len(scripts),
-        "calls": sum(script.calls for script in scripts),
-        "seconds": seconds,
-        "repeats": repeats,
-        "python": platform.python_version(),
-        "rates": {name: _rate(job, seconds, repeats) for name, job in jobs.items()},
-    }
+    return {name: Job(run) for name, run in found.items()}, {"tasks": len(scripts), "calls": calls}
 
 
 def workload(environment: Environment, tasks: int = _TASKS) -> list[Script]:
@@ -114,10 +98,6 @@ def _as_text(name: str, arguments: Mapping[str, Any]) -> str:
     return f"<tool_call>\n{body}\n</tool_call>"
 
 
-Sample = tuple[int, float]
-"""How many things were done in how many seconds of processor time."""
-
-
 def _playing(environment: Environment, scripts: Sequence[Script], *, record: bool) -> Callable[[], Sample]:
     def job() -> Sample:
         calls, start = 0, process_time()
@@ -127,7 +107,7 @@ def _playing(environment: Environment, scripts: Sequence[Script], *, record: boo
                 for message in episode.step(text):
                     assert message.content
             calls += len(episode.calls)
-        return calls, process_time() - start
+        return Sample(calls, process_time() - start)
 
     return job
 
@@ -146,7 +126,7 @@ def _stepping(environment: Environment, scripts: Sequence[Script]) -> Callable[[
                 env.step(text)
             seconds += process_time() - start
             steps += len(script.texts)
-        return steps, seconds
+        return Sample(steps, seconds)
 
     return job
 
@@ -160,7 +140,7 @@ def _resetting(environment: Environment, scripts: Sequence[Script]) -> Callable[
         start = process_time()
         for script in scripts:
             env.reset(options={"task_id": script.task.id})
-        return len(scripts), process_time() - start
+        return Sample(len(scripts), process_time() - start)
 
     return job
 
@@ -175,21 +155,6 @@ def _forking(environment: Environment, scripts: Sequence[Script]) -> Callable[[]
         start = process_time()
         for episode in episodes:
             episode.fork()
-        return len(episodes), process_time() - start
+        return Sample(len(episodes), process_time() - start)
 
     return job
-
-
-def _rate(job: Callable[[], Sample], seconds: float, repeats: int) -> dict[str, float]:
-    """Return how much the job does per second."""
-    job()
-    rates = [_once(job, seconds) for _ in range(repeats)]
-    return {"median": statistics.median(rates), "lowest": min(rates), "highest": max(rates)}
-
-
-def _once(job: Callable[[], Sample], seconds: float) -> float:
-    count, used = 0, 0.0
-    while used < seconds:
-        more, time = job()
-        count, used = count + more, used + time
-    return count / used

@@ -225,3 +225,21 @@ def test_bench_reports_every_rate(telegym: Telegym, tmp_path: Path) -> None:
     }
     assert all(rate["median"] > 0 for rate in rates.values())
     assert json.loads(output.read_text())["rates"] == rates
+
+
+def test_bench_measures_base_stations(telegym: Telegym) -> None:
+    result = telegym("bench", "base-station", "--seconds", 0.01, "--repeats", 1, "--json", "--option", "count=3")
+    report = json.loads(result.out)
+    kinds = {name.split(" ")[0].rstrip(",") for name in report["rates"]}
+    assert kinds == {"region", "calls", "get_kpi", "fork", "task", "episode"}
+    assert report["tasks"] == 3 and report["numpy"]
+    for rate in report["rates"].values():
+        assert 0 < rate["lowest"] <= rate["median"] <= rate["highest"]
+        assert rate["milliseconds"] * rate["median"] == pytest.approx(1e3)
+
+
+def test_bench_measures_only_what_is_asked_for(telegym: Telegym) -> None:
+    result = telegym("bench", "base-station", "--seconds", 0.01, "--repeats", 1, "--only", "fork", "-o", "count=1")
+    assert "fork" in result.out and "region" not in result.out and " µs" in result.out
+    result = telegym("bench", "base-station", "--only", "teleportation")
+    assert result.code == 2 and "'teleportation' in its name: region U1" in result.err
