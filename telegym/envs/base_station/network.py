@@ -22,6 +22,7 @@ from telegym.envs.base_station import (  # noqa: F401 - they register what follo
     dependencies,
     engine,
     epochs,
+    last_seen,
     power_model,
     thermal_model,
     thresholds,
@@ -108,7 +109,7 @@ class Network(World):
     keeps_time: ClassVar[bool] = True
 
     _SHARED: ClassVar[tuple[str, ...]] = (
-        *("objects", "relations", "conditions", "alarms", "open_alarms", "queued", "outlook"),
+        *("objects", "relations", "conditions", "alarms", "open_alarms", "queued", "outlook", "lost"),
     )
     """Tables that copies share until one of them changes it."""
     _VALUES: ClassVar[tuple[str, ...]] = (
@@ -167,6 +168,10 @@ class Network(World):
         """What nodes that are out of reach will report once they are reached again, by node."""
         self.outlook: dict[str, Any] = {}
         """What was last worked out about objects, to see whether it has changed."""
+        self.lost: dict[str, Network] = {}
+        """The network just before a node's management connection was lost, by node."""
+        self.unsettled: dict[str, Record | None] = {}
+        """Records before they were changed, by id, since consequences were last worked out; None for new ones."""
         self.epochs: tuple[Epoch, ...] = ()
         """Epochs of performance, oldest first."""
         self.measured: tuple[Finding, ...] = ()
@@ -248,7 +253,7 @@ class Network(World):
         """Take a record away; nothing happens if it is not there."""
         name = "relations" if isinstance(record, Relation) else "objects"
         if record.id in getattr(self, name):
-            del self.writable(name)[record.id]
+            self.unsettled.setdefault(record.id, self.writable(name).pop(record.id))
             built = record.id in self.region.records or record.id in self.region.relations
             self.altered = self.altered | {record.id} if built else self.altered - {record.id}
             self.added = tuple(known for known in self.added if known != record.id)
@@ -292,6 +297,7 @@ class Network(World):
         kind = type(record)
         if kind not in _PHYSICAL:
             return
+        self.unsettled.setdefault(record.id, before)
         self.memo = {}
         if kind not in _LEAVES and not _same_reach(record, before):
             self.reach = {}
@@ -465,6 +471,7 @@ class Network(World):
         else:
             raise RuntimeError(f"what follows from changes at {sorted(self._dirty)} does not come to rest")
         self._wide = False
+        self.unsettled = {}
         for consequence in engine.consequences(changing=False):
             consequence(self, sorted(seen))
         if not self.altered and len(self.epochs) == 1:
@@ -497,7 +504,7 @@ class Network(World):
     def _adopt(self, kept: dict[str, Any]) -> None:
         for name, value in kept.items():
             setattr(self, name, value)
-        self._dirty, self._wide, self._own, self._happened = set(), False, set(), []
+        self._dirty, self._wide, self._own, self._happened, self.unsettled = set(), False, set(), [], {}
 
     def snapshot(self) -> Any:
         """Return an immutable copy of the state."""
@@ -513,6 +520,13 @@ class Network(World):
         copy._adopt(self._share())
         return copy
 
+    def copy_with(self, **values: Any) -> Self:
+        """Return a copy in which some attributes have other values; what has changed is not settled before."""
+        copy = object.__new__(type(self))
+        self._own.clear()
+        copy._adopt({**{name: getattr(self, name) for name in (*self._VALUES, *self._SHARED)}, **values})
+        return copy
+
     def dump(self) -> dict[str, Any]:
         """Return the state: what differs from the region as built, the clock, alarms, events and the change log."""
         self.settle()
@@ -524,6 +538,7 @@ class Network(World):
             "conditions": [[*key, *_plain(condition)] for key, condition in sorted(self.conditions.items())],
             "alarms": {name: _plain(alarm) for name, alarm in sorted(self.alarms.items())},
             "queued": {name: _plain(entries) for name, entries in sorted(self.queued.items())},
+            "lost": {name: known.now for name, known in sorted(self.lost.items())},
             "events": self.agenda.dump(),
             "epochs": [epoch.start_s for epoch in self.epochs],
             "measured": [list(finding[:2]) for finding in self.measured],

@@ -18,7 +18,7 @@ from telegym.envs.base_station.objects import (
     Router,
     TransportLink,
 )
-from tests.tools.base_station.worlds import TICKET, call, rows, text, town, values
+from tests.tools.base_station.worlds import TICKET, rows, text, town, values
 
 CELL, NODE, UNIT = "S004-L18-1", "ENB-004", "RU-004-L18-1"
 
@@ -86,7 +86,7 @@ def test_a_node_restart_frees_memory_and_takes_its_cells_down() -> None:
     board = network.get(Board, "ENB-004-B2")
     network.update(board, memory_pct=97.0)
     text(network, "reset_node", node_id=NODE)
-    assert call(network, "get_cell_status", cell_id=CELL).content.startswith("Error: ELEMENT_UNREACHABLE")
+    assert text(network, "get_cell_status", cell_id=CELL).startswith("oam_state: LOST  snapshot_age_min: 0")
     network.advance(600)
     assert network.get(Board, board.id).memory_pct == 45.0
     assert network.get(Node, NODE).booted_s > network.start_s

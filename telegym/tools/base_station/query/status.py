@@ -1,8 +1,11 @@
-"""How elements are at this moment: cells, nodes, clocks, power, fronthaul, antennas."""
+"""How elements are: cells, nodes, clocks, power, fronthaul, antennas.
+
+What a node tells is of this moment as long as the node answers; else it is what it told last, with its age.
+"""
 
 from __future__ import annotations
 
-from telegym.envs.base_station import clock_model, dependencies, power_model, thermal_model
+from telegym.envs.base_station import clock_model, dependencies, last_seen, power_model, thermal_model
 from telegym.envs.base_station.network import Network
 from telegym.envs.base_station.objects import (
     AdministrativeState,
@@ -39,13 +42,30 @@ __all__ = [
 _LETTERS = "ABCDEFGH"
 
 
+def _as_known(network: Network, report: Report, node_id: str) -> Network:
+    """Return the network as the management system knows a node, and tell how old that is if the node is lost.
+
+    Raises:
+        ToolError: If there is no such node, or nothing is known of it.
+    """
+    node = network.get(Node, node_id)
+    known = last_seen.known_state(network, node.id)
+    if known is None:
+        raise refusal(Code.ELEMENT_UNREACHABLE, f"{node.id} does not answer, and nothing was kept of it")
+    if known is not network:
+        age = last_seen.age_min(network, known)
+        report.fields(oam_state="LOST", snapshot_age_min=age, last_contact=second(known.now))
+    return known
+
+
 # --- cells and nodes --------------------------------------------------------------------------------------
 
 
 def get_cell_status(network: Network, report: Report, cell_id: str) -> Report:
     """Answer with the states of a cell."""
+    present = network
+    network = _as_known(present, report, present.get(Cell, cell_id).node_id)
     cell = network.get(Cell, cell_id)
-    reachable_node(network, cell.node_id)
     status = dependencies.cell_status(network, cell.id)
     unit = network.get(RadioUnit, cell.ru_id)
     report.fields(cell=cell.id, node=cell.node_id, ru=cell.ru_id)
@@ -64,9 +84,9 @@ def get_cell_status(network: Network, report: Report, cell_id: str) -> Report:
     )
     if status.because is not None:
         report.fields(dependency_down=_waiting_for(network, cell, status.because))
-    network.settle()
-    active = sum(name in (cell.id, cell.ru_id) for _, name in network.open_alarms)
-    return report.fields(active_alarms=active, snapshot_age_min=0)
+    # Alarms are the management system's own knowledge, not the node's.
+    active = sum(name in (cell.id, cell.ru_id) for _, name in present.open_alarms)
+    return report.fields(active_alarms=active, **({"snapshot_age_min": 0} if network is present else {}))
 
 
 def _waiting_for(network: Network, cell: Cell, name: str) -> str:
@@ -91,12 +111,14 @@ def _unit_link(network: Network, unit: RadioUnit) -> str:
 
 def get_node_status(network: Network, report: Report, node_id: str) -> Report:
     """Answer with the states of a node, its boards and its links to the core and to neighbours."""
-    node = reachable_node(network, node_id)
+    present = network
+    network = _as_known(present, report, node_id)
+    node = network.get(Node, node_id)
     cells = [network.get(Cell, name) for name in network.index.cells_of.get(node.id, ())]
     loads = [measures.processor_load_now(network, cell.id) for cell in cells]
     report.fields(
         node=node.id,
-        oam_state="CONNECTED",
+        **({"oam_state": "CONNECTED"} if network is present else {}),
         software=node.software,
         uptime_h=number((network.now - node.booted_s) / 3600),
         cpu_load_pct=number(max(loads, default=20.0)),
@@ -141,7 +163,8 @@ def _board_row(network: Network, board: Board) -> tuple[str, ...]:
 
 def get_clock_status(network: Network, report: Report, node_id: str) -> Report:
     """Answer with the synchronisation of a node."""
-    node = reachable_node(network, node_id)
+    network = _as_known(network, report, node_id)
+    node = network.get(Node, node_id)
     clock = network.get(ClockUnit, f"CLK-{node.site_id[1:]}")
     report.fields(clock=clock.id, node=node.id, state=clock.state, source=clock.source)
     report.fields(provisioned=tuple(source.value for source in clock.provisioned))
@@ -278,8 +301,8 @@ def _cabinet(network: Network, report: Report, site: Site) -> None:
 
 def get_fronthaul_status(network: Network, report: Report, ru_id: str) -> Report:
     """Answer with the optics of a radio unit's fronthaul link: the baseband end, and the far end if it answers."""
+    network = _as_known(network, report, network.get(RadioUnit, ru_id).node_id)
     unit = network.get(RadioUnit, ru_id)
-    reachable_node(network, unit.node_id)
     link = network.get(FronthaulLink, f"FH-{unit.id[3:]}")
     synced = dependencies.fronthaul_synced(network, unit.id)
     near_tx = -40.0 if link.near_sfp_failed or not dependencies.board_works(network, link.board_id) else link.tx_dbm
@@ -322,6 +345,10 @@ def answering_unit(network: Network, ru_id: str) -> RadioUnit:
     """
     unit = network.get(RadioUnit, ru_id)
     reachable_node(network, unit.node_id)
+    return _answering(network, unit)
+
+
+def _answering(network: Network, unit: RadioUnit) -> RadioUnit:
     if not dependencies.fronthaul_synced(network, unit.id) or unit.hang or unit.restart_until_s is not None:
         raise refusal(Code.ELEMENT_UNREACHABLE, f"{unit.id} does not answer: link {_unit_link(network, unit)}")
     return unit
@@ -329,7 +356,8 @@ def answering_unit(network: Network, ru_id: str) -> RadioUnit:
 
 def get_antenna_status(network: Network, report: Report, ru_id: str) -> Report:
     """Answer with what a radio unit measures at its antenna ports."""
-    unit = answering_unit(network, ru_id)
+    network = _as_known(network, report, network.get(RadioUnit, ru_id).node_id)
+    unit = _answering(network, network.get(RadioUnit, ru_id))
     cell = network.get(Cell, f"{unit.site_id}-{unit.layer}-{unit.sector}")
     hot = measures.amplifier_c(network, unit)
     report.fields(ru=unit.id, cell=cell.id, configured_power_dbm=cell.max_tx_power_dbm, pa_temp_c=number(hot))
