@@ -41,7 +41,7 @@ from telegym.envs.base_station.state import Severity, Trouble, Values
 if TYPE_CHECKING:
     from telegym.envs.base_station.network import Network
 
-__all__ = ["MANAGER", "Finding", "chance", "findings_at", "findings_between"]
+__all__ = ["MANAGER", "NOTICE_S", "Finding", "chance", "findings_at", "findings_between"]
 
 MANAGER = "manager"
 """Reporter of what management system and core see by themselves."""
@@ -65,6 +65,8 @@ FULL_MEMORY_PCT = 90.0
 """Memory in use that is reported."""
 CPU_LIMIT_PCT = 45.0
 """Processor load beyond traffic that is reported."""
+SUSPECT_DBM = -100.0
+"""Intermodulation at full load that some units notice."""
 SHORTFALL_DB = -2.5
 """What a radio unit lacks when its output power is reported."""
 
@@ -451,7 +453,10 @@ def _branches(network: Network, unit: RadioUnit) -> Findings:
         limit = critical if ratio >= critical else major
         values = (("VSWR", f"{ratio:.2f}"), ("branch", "ABCDEFGH"[worst.branch]), ("threshold", f"{limit:.2f}"))
         yield Finding("ANT_VSWR_HIGH", unit.id, by, Severity.CRITICAL if ratio >= critical else None, values)
-    if any(line.pim_dbm is not None for line in lines) and chance(network, 0.4, "intermodulation", unit.id):
+    levels = [works.intermodulation_dbm(network, line) for line in lines]
+    if any(level is not None and level >= SUSPECT_DBM for level in levels) and chance(
+        network, 0.4, "intermodulation", unit.id
+    ):
         yield Finding("ANT_PIM_SUSPECT", network.index.cells_of[unit.id][0], by)
 
 

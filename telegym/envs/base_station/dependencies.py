@@ -59,6 +59,7 @@ __all__ = [
     "fronthaul_rx_dbm",
     "fronthaul_synced",
     "in_service",
+    "intermodulation_dbm",
     "ipsec_up",
     "licence_valid",
     "link_capacity_mbps",
@@ -99,6 +100,8 @@ THROTTLE = 0.7
 """Share of the capacity left by baseband units that are too hot."""
 MTU = 1600
 """Smallest packet size that user traffic with its tunnel headers fits in."""
+DRY_JOINT_DB = 14.0
+"""How much less a rusty joint that only rain makes bad gives in dry weather."""
 NEVER_PCT = 100
 """Load of the coverage layer at which a cell would wake that never does."""
 
@@ -437,6 +440,13 @@ def true_vswr(network: Network, line: AntennaLine) -> float:
     if not line.rain_sensitive:
         return dry
     return round(wet_vswr(dry, min(rain_mm_h(network, network.index.site_of[line.id]) / 5.0, 1.0)), 3)
+
+
+def intermodulation_dbm(network: Network, line: AntennaLine) -> float | None:
+    """Return the intermodulation of an antenna line at full load, at present; None if there is none."""
+    if line.pim_dbm is None or not line.pim_when_wet or rain_mm_h(network, network.index.site_of[line.id]) > 0:
+        return line.pim_dbm
+    return line.pim_dbm - DRY_JOINT_DB
 
 
 def lines_of(network: Network, unit: RadioUnit) -> list[AntennaLine]:

@@ -103,7 +103,7 @@ def _next_view(network: Network, last: View, healthy: View, sites: list[str]) ->
             links[link.id] = _same(link_view(network, link), last.links[link.id], healthy.links[link.id])
     built = network.region.relations
     relations = network.frozen("relations") if any(">" in name for name in network.altered) else built
-    emitters = {item.id: item for item in network.all(Emitter)} if network.altered else {}
+    emitters = {item.id: item for item in network.all(Emitter) if not item.silent} if network.altered else {}
     for known in (last, healthy):
         if (
             (known.relations is relations or known.relations == relations)
@@ -151,7 +151,8 @@ def cell_view(network: Network, cell: Cell) -> CellView:
 def _intermodulation(network: Network, ru_id: str) -> tuple[float | None, int]:
     names = network.index.lines_of.get(ru_id, ()) if network.altered else ()
     lines = [network.get(AntennaLine, name) for name in names if name in network.altered]
-    levels = [(line.pim_dbm, line.branch) for line in lines if line.pim_dbm is not None]
+    found = [(works.intermodulation_dbm(network, line), line.branch) for line in lines]
+    levels = [(level, branch) for level, branch in found if level is not None]
     return max(levels, default=(None, 0))
 
 

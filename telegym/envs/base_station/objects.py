@@ -569,6 +569,8 @@ class AntennaLine(Record):
     """Hidden: whether the jumper or feeder is off."""
     pim_dbm: float | None = None
     """Hidden: intermodulation at full load, dBm per resource block; None if there is none."""
+    pim_when_wet: bool = False
+    """Hidden: whether it is much weaker while it does not rain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -863,3 +865,5 @@ class Emitter(Record):
     """Share of time it transmits, 0-1."""
     since_s: int = 0
     """When it began."""
+    silent: bool = False
+    """Whether it does not transmit at present."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from telegym.envs.base_station import clock_model, dependencies, power_model
+from telegym.envs.base_station.conditions import NOTICE_S
 from telegym.envs.base_station.engine import handles
 from telegym.envs.base_station.licences import licence_pool
 from telegym.envs.base_station.network import Network
@@ -323,9 +324,10 @@ def _software_changed(network: Network, name: str, version: str) -> None:
 
 
 def activate_licence(network: Network, node: Node, licence_id: str) -> None:
-    """Install a licence of the pool; it takes the place of an expired one of its feature."""
+    """Install a licence of the pool; it takes the place of one of its feature that has ended, or soon will."""
     licence = next(item for item in licence_pool(network) if item.id == licence_id)
-    ended = [item for item in node.licences if item.feature is licence.feature and item.expires_s <= network.now]
+    soon = network.now + NOTICE_S
+    ended = [item for item in node.licences if item.feature is licence.feature and item.expires_s <= soon]
     kept = tuple(item for item in node.licences if item not in ended[:1])
     used = ended[0].used if ended else 0
     network.update(node, licences=(*kept, replace(licence, used=min(used, licence.capacity))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from telegym.envs.base_station.faults.registry import Fault, Parameters, register
+from telegym.envs.base_station.faults.registry import Fault, Form, Parameters, register
 from telegym.envs.base_station.network import Network
 from telegym.envs.base_station.objects import Record
 
@@ -33,6 +33,7 @@ def field_fault(
     test: Callable[[Any], bool] = lambda record: True,
     accepted: Callable[[Network, str], tuple[str, ...]] = lambda network, element: (element,),
     lead_min: int = 20,
+    form: Form = "permanent",
 ) -> Fault:
     """Register a fault that sets fields of one record; it is gone when all of them are as built.
 
@@ -44,6 +45,7 @@ def field_fault(
         test: Says which records it can happen to.
         accepted: Elements that a diagnosis may name.
         lead_min: Minutes between its beginning and a ticket about it, at least.
+        form: How it goes on over time.
     """
 
     def apply(network: Network, element: str, details: Parameters) -> None:
@@ -58,7 +60,7 @@ def field_fault(
         network.update(network.get(kind, element), **healthy)
 
     return register(
-        Fault(code, lambda network: ids(network, kind, test), sample, apply, present, repair, accepted, lead_min)
+        Fault(code, lambda network: ids(network, kind, test), sample, apply, present, repair, accepted, lead_min, form)
     )
 
 

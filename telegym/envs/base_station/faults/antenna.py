@@ -8,7 +8,7 @@ from telegym.envs.base_station.network import Network
 from telegym.envs.base_station.noise import uniform
 from telegym.envs.base_station.objects import AntennaLine, Node, RadioUnit
 
-__all__: list[str] = []
+__all__ = ["INTERMODULATION", "MISMATCH", "vswr_thresholds"]
 
 
 def _with_unit(network: Network, element: str) -> tuple[str, ...]:
@@ -16,21 +16,22 @@ def _with_unit(network: Network, element: str) -> tuple[str, ...]:
     return (element, unit, f"S{unit[3:]}")
 
 
-def _thresholds(network: Network, element: str) -> tuple[float, float]:
+def vswr_thresholds(network: Network, element: str) -> tuple[float, float]:
+    """Return the ratios at which the unit of an antenna line raises a major and a critical alarm."""
     unit = network.get(RadioUnit, network.get(AntennaLine, element).ru_id)
     return DIALECT_VSWR[network.get(Node, unit.node_id).dialect]
 
 
 def _poor_match(network: Network, element: str, seed: int) -> dict[str, float]:
     """Draw a ratio between the two thresholds of the unit's vendor."""
-    major, critical = _thresholds(network, element)
+    major, critical = vswr_thresholds(network, element)
     return {
         "vswr": round(major + 0.08 + (critical - major - 0.16) * uniform(seed, "vswr", element), 2),
         "at_m": round(0.8 + 2.4 * uniform(seed, "place", element), 1),
     }
 
 
-field_fault(
+MISMATCH = field_fault(
     "vswr_connector_degradation",
     AntennaLine,
     _poor_match,
@@ -41,6 +42,7 @@ field_fault(
     },
     accepted=_with_unit,
 )
+"""Water in a connector."""
 field_fault(
     "feeder_disconnected",
     AntennaLine,
@@ -48,10 +50,11 @@ field_fault(
     lambda network, element, details: {"disconnected": True, "fault_at_m": float(details["at_m"])},
     accepted=_with_unit,
 )
-field_fault(
+INTERMODULATION = field_fault(
     "passive_intermodulation",
     AntennaLine,
     lambda network, element, seed: {"level_dbm": round(-98.0 + 8.0 * uniform(seed, "level", element), 1)},
     lambda network, element, details: {"pim_dbm": float(details["level_dbm"])},
     accepted=_with_unit,
 )
+"""A loose or rusty joint."""

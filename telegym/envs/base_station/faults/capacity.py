@@ -10,7 +10,7 @@ from telegym.envs.base_station.noise import integer, uniform
 from telegym.envs.base_station.objects import Board, Cell, Node, Site
 from telegym.envs.base_station.process.records import Notice
 
-__all__: list[str] = []
+__all__ = ["CROWD"]
 
 
 def _crowd_cells(network: Network, site_id: str) -> list[Cell]:
@@ -33,7 +33,7 @@ def _disperse(network: Network, element: str) -> None:
         network.update(cell, demand_factor=1.0)
 
 
-register(
+CROWD = register(
     Fault(
         "mass_event_congestion",
         lambda network: ids(network, Site),
@@ -45,8 +45,10 @@ register(
         lambda network, element, details: any(c.demand_factor > 1.0 for c in _crowd_cells(network, element)),
         lambda network, element, details: _disperse(network, element),
         lambda network, element: (element, *(cell.id for cell in _crowd_cells(network, element))),
+        form="self_clearing",
     )
 )
+"""Thousands of people in one place."""
 
 
 def _main_boards(network: Network, site_id: str) -> list[Board]:

@@ -6,9 +6,9 @@ from telegym.envs.base_station.faults._fields import field_fault
 from telegym.envs.base_station.noise import choice
 from telegym.envs.base_station.objects import ClockSource, ClockUnit
 
-__all__: list[str] = []
+__all__ = ["SATELLITES"]
 
-field_fault(
+SATELLITES = field_fault(
     "gnss_antenna_failure",
     ClockUnit,
     lambda network, element, seed: {"antenna": choice(("open", "open", "short"), seed, "antenna", element)},
@@ -16,3 +16,4 @@ field_fault(
     test=lambda clock: clock.source is ClockSource.GNSS,
     accepted=lambda network, element: (element, f"S{element[4:]}", f"ENB-{element[4:]}", f"GNB-{element[4:]}"),
 )
+"""A satellite antenna that receives nothing."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from telegym.envs.base_station.engine import MINUTE_S, handles
 from telegym.envs.base_station.faults._fields import field_fault, ids
+from telegym.envs.base_station.faults._renewal import change_s
 from telegym.envs.base_station.faults.registry import Fault, Parameters, register
 from telegym.envs.base_station.network import Network
-from telegym.envs.base_station.noise import integer, lognormal, uniform
+from telegym.envs.base_station.noise import integer, uniform
 from telegym.envs.base_station.objects import Board, BoardKind, FronthaulLink, RadioUnit
 
-__all__: list[str] = []
+__all__ = ["DIRTY_FIBRE"]
 
 
 def _link_ends(network: Network, element: str) -> tuple[str, ...]:
@@ -36,7 +37,6 @@ def _draw_dirt(network: Network, element: str, seed: int) -> Parameters:
         "loss_db": round(max(margin - 2.0 + 4.0 * uniform(seed, "loss", element), 5.0), 1),
         "at_m": integer(1, max(int(1000 * link.length_km), 2), seed, "place", element),
         "cleanable": uniform(seed, "dirt", element) < 0.7,
-        "seed": integer(0, 1_000_000, seed, "flaps", element),
     }
 
 
@@ -50,27 +50,26 @@ def _soil(network: Network, element: str, details: Parameters) -> None:
         flapping=True,
         flap_down=True,
     )
-    network.schedule(network.now + 8 * MINUTE_S, "fronthaul_flap", element, int(details["seed"]), 1)
+    network.schedule(network.now + 8 * MINUTE_S, "fronthaul_flap", element)
 
 
 @handles("fronthaul_flap")
-def _flap(network: Network, element: str, seed: int, count: int) -> None:
+def _flap(network: Network, element: str) -> None:
     """The loss comes for some minutes, and goes for longer, until somebody repairs it."""
     link = network.get(FronthaulLink, element)
     if not link.flapping:
         return
-    network.update(link, flap_down=not link.flap_down)
-    median = 45.0 if link.flap_down else 12.0
-    minutes = max(lognormal(median, 0.5, seed, "flap", count), 1.0)
-    network.schedule(network.now + round(minutes * MINUTE_S), "fronthaul_flap", element, seed, count + 1)
+    link = network.update(link, flap_down=not link.flap_down)
+    network.schedule(change_s(network, "flap", element, on=link.flap_down), "fronthaul_flap", element)
 
 
 def _clean(network: Network, element: str, details: Parameters) -> None:
     link = network.get(FronthaulLink, element)
     network.update(link, extra_loss_db=0.0, extra_loss_at_m=0.0, cleanable=True, flapping=False, flap_down=False)
+    network.cancel("fronthaul_flap", element)
 
 
-register(
+DIRTY_FIBRE = register(
     Fault(
         "fronthaul_fibre_degradation",
         lambda network: ids(network, FronthaulLink),
@@ -79,8 +78,10 @@ register(
         lambda network, element, details: network.get(FronthaulLink, element).extra_loss_db > 0,
         _clean,
         _link_ends,
+        form="intermittent",
     )
 )
+"""A patch cable that is dirty or bent."""
 
 
 # --- radio units and boards -----------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from telegym.envs.base_station.noise import choice, integer, uniform
 from telegym.envs.base_station.objects import Cell, Emitter, Site
 from telegym.envs.base_station.physics.spectrum import LAYERS
 
-__all__: list[str] = []
+__all__ = ["INTERFERER", "emitter_id"]
 
 
 def _draw(network: Network, element: str, seed: int) -> Parameters:
@@ -26,7 +26,8 @@ def _draw(network: Network, element: str, seed: int) -> Parameters:
     }
 
 
-def _name(element: str) -> str:
+def emitter_id(element: str) -> str:
+    """Return the id of what disturbs a cell."""
     return f"EXT-{element}"
 
 
@@ -37,7 +38,7 @@ def _switch_on(network: Network, element: str, details: Parameters) -> None:
     first = int(details["first_prb"])
     network.add(
         Emitter(
-            id=_name(element),
+            id=emitter_id(element),
             x_m=round(site.x_m + float(details["distance_m"]) * math.sin(bearing), 1),
             y_m=round(site.y_m + float(details["distance_m"]) * math.cos(bearing), 1),
             layers=(cell.layer,),
@@ -50,19 +51,20 @@ def _switch_on(network: Network, element: str, details: Parameters) -> None:
 
 
 def _switch_off(network: Network, element: str, details: Parameters) -> None:
-    emitter = network.objects.get(_name(element))
+    emitter = network.objects.get(emitter_id(element))
     if isinstance(emitter, Emitter):
         network.remove(emitter)
 
 
-register(
+INTERFERER = register(
     Fault(
         "external_interferer",
         lambda network: ids(network, Cell),
         _draw,
         _switch_on,
-        lambda network, element, details: _name(element) in network.objects,
+        lambda network, element, details: emitter_id(element) in network.objects,
         _switch_off,
         lambda network, element: (element, network.get(Cell, element).site_id),
     )
 )
+"""A transmitter near a cell that disturbs its uplink."""

@@ -20,6 +20,7 @@ field_fault(
     lambda network, element, details: {"sensor_fault": str(details["sensor"])},
     accepted=lambda network, element: (element, f"CAB-{element[1:]}", f"PWR-{element[1:]}"),
     lead_min=180,
+    form="intermittent",
 )
 
 
@@ -69,6 +70,7 @@ register(
         lambda network, element, details: _locked(network, element),
         lambda network, element, details: _end_work(network, element),
         lambda network, element: (element, *(cell.id for cell in network.at_site(Cell, element))),
+        form="self_clearing",
     )
 )
 

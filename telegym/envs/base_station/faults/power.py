@@ -6,27 +6,27 @@ from dataclasses import replace
 
 from telegym.envs.base_station.engine import HOUR_S, MINUTE_S, handles
 from telegym.envs.base_station.faults._fields import field_fault, ids
+from telegym.envs.base_station.faults._renewal import set_warmth
 from telegym.envs.base_station.faults.registry import Fault, Parameters, register
 from telegym.envs.base_station.network import Network
 from telegym.envs.base_station.noise import choice, integer, lognormal, uniform
 from telegym.envs.base_station.objects import BreakerState, Cabinet, PowerSystem, Site
 from telegym.envs.base_station.process.records import Notice, WorkOrder, WorkState
-from telegym.envs.base_station.state import Weather
 
-__all__: list[str] = []
+__all__ = ["BREAKER", "COOLING", "MAINS", "RECTIFIERS", "WEAK_BATTERY", "feeder"]
 
 
 # --- utility_mains_outage -------------------------------------------------------------------------------
 
 
-def _zone(network: Network, power_id: str) -> list[PowerSystem]:
+def feeder(network: Network, power_id: str) -> list[PowerSystem]:
     """Return the power systems on the same feeder."""
     zone = network.get(Site, f"S{power_id[4:]}").utility_zone
     return [p for p in network.all(PowerSystem) if network.get(Site, p.site_id).utility_zone == zone]
 
 
 def _zone_names(network: Network, element: str) -> tuple[str, ...]:
-    systems = _zone(network, element)
+    systems = feeder(network, element)
     zone = network.get(Site, systems[0].site_id).utility_zone
     return (zone, *(name for power in systems for name in (power.id, power.site_id)))
 
@@ -38,7 +38,7 @@ def _draw_outage(network: Network, element: str, seed: int) -> Parameters:
 
 
 def _cut_mains(network: Network, element: str, details: Parameters) -> None:
-    systems = _zone(network, element)
+    systems = feeder(network, element)
     for power in systems:
         network.update(power, mains_ok=False)
     end = network.now + int(details["minutes"]) * MINUTE_S
@@ -59,21 +59,23 @@ def _cut_mains(network: Network, element: str, details: Parameters) -> None:
 
 @handles("mains_return")
 def _return_mains(network: Network, element: str) -> None:
-    for power in _zone(network, element):
+    for power in feeder(network, element):
         network.update(power, mains_ok=True)
 
 
-register(
+MAINS = register(
     Fault(
         "utility_mains_outage",
         lambda network: ids(network, PowerSystem),
         _draw_outage,
         _cut_mains,
-        lambda network, element, details: any(not power.mains_ok for power in _zone(network, element)),
+        lambda network, element, details: any(not power.mains_ok for power in feeder(network, element)),
         lambda network, element, details: _return_mains(network, element),
         _zone_names,
+        form="self_clearing",
     )
 )
+"""The utility's feeder is without voltage."""
 
 
 # --- breakers -------------------------------------------------------------------------------------------
@@ -105,7 +107,7 @@ def _trip(network: Network, element: str, details: Parameters) -> None:
     network.set_breaker(element, state=BreakerState.TRIPPED, shorted=bool(details["shorted"]))
 
 
-register(
+BREAKER = register(
     Fault(
         "site_mains_breaker_trip",
         _main_breakers,
@@ -116,6 +118,7 @@ register(
         _owner,
     )
 )
+"""The main breaker of a site has tripped."""
 
 
 def _leave_open(network: Network, element: str, details: Parameters) -> None:
@@ -161,13 +164,14 @@ def _with_dead_modules(network: Network, element: str, details: Parameters) -> d
     return {"rectifiers": tuple(replace(m, failed=index < count) for index, m in enumerate(modules))}
 
 
-field_fault(
+RECTIFIERS = field_fault(
     "rectifier_module_failure",
     PowerSystem,
     lambda network, element, seed: {"count": 1 + (uniform(seed, "modules", element) < 0.3)},
     _with_dead_modules,
     accepted=lambda network, element: (element, f"S{element[4:]}"),
 )
+"""One or two dead rectifiers."""
 
 
 def _with_weak_strings(network: Network, element: str, details: Parameters) -> dict[str, object]:
@@ -176,26 +180,29 @@ def _with_weak_strings(network: Network, element: str, details: Parameters) -> d
     return {"strings": tuple(replace(string, soh=float(details["soh"])) for string in strings)}
 
 
-field_fault(
+WEAK_BATTERY = field_fault(
     "battery_capacity_degraded",
     PowerSystem,
     lambda network, element, seed: {"soh": round(0.2 + 0.35 * uniform(seed, "health", element), 3)},
     _with_weak_strings,
     accepted=lambda network, element: (element, f"S{element[4:]}"),
 )
+"""Battery strings that hold less than they should."""
 
 
 def _stop_cooling(network: Network, element: str, details: Parameters) -> None:
     site = network.get(Cabinet, element).site_id
-    network.add(Weather(f"WX-{site[1:]}", site, warmer_c=float(details["warmer_c"])))
+    set_warmth(network, site, float(details["warmer_c"]))
     network.update(network.get(Cabinet, element), cooling_failed=True)
 
 
 def _restart_cooling(network: Network, element: str, details: Parameters) -> None:
-    network.update(network.get(Cabinet, element), cooling_failed=False)
+    cabinet = network.get(Cabinet, element)
+    set_warmth(network, cabinet.site_id, 0.0)
+    network.update(cabinet, cooling_failed=False)
 
 
-register(
+COOLING = register(
     Fault(
         "cooling_system_failure",
         lambda network: ids(network, Cabinet),
@@ -206,3 +213,4 @@ register(
         lambda network, element: (element, f"S{element[4:]}", f"PWR-{element[4:]}"),
     )
 )
+"""Dead air conditioner or fans, on a warm day."""

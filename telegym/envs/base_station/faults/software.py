@@ -10,7 +10,7 @@ from telegym.envs.base_station.network import Network
 from telegym.envs.base_station.noise import choice
 from telegym.envs.base_station.objects import LicenceFeature, Node
 
-__all__: list[str] = []
+__all__ = ["CERTIFICATE", "LICENCE"]
 
 _FEATURES = (LicenceFeature.MIMO_4X4, LicenceFeature.CARRIER)
 
@@ -38,7 +38,7 @@ def _built_licences(network: Network, element: str, details: Parameters) -> None
         network.update(network.get(Node, element), licences=built.licences)
 
 
-register(
+LICENCE = register(
     Fault(
         "licence_expired",
         lambda network: ids(network, Node, lambda node: bool(node.licences)),
@@ -49,6 +49,7 @@ register(
         lambda network, element: (element, *(item.id for item in network.get(Node, element).licences)),
     )
 )
+"""A licence that has ended."""
 
 
 def _expire_certificate(network: Network, element: str, details: Parameters) -> None:
@@ -63,7 +64,7 @@ def _built_certificates(network: Network, element: str, details: Parameters) -> 
         network.update(network.get(Node, element), certificates=built.certificates)
 
 
-register(
+CERTIFICATE = register(
     Fault(
         "certificate_expired",
         lambda network: ids(network, Node, lambda node: bool(node.certificates)),
@@ -76,3 +77,4 @@ register(
         lambda network, element: (element, *(item.id for item in network.get(Node, element).certificates)),
     )
 )
+"""A certificate that has ended."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from telegym.envs.base_station import dependencies as works
 from telegym.envs.base_station.engine import MINUTE_S, handles
 from telegym.envs.base_station.faults._fields import configuration_fault, field_fault, ids
+from telegym.envs.base_station.faults._renewal import set_rain
 from telegym.envs.base_station.faults.registry import Fault, Parameters, register
 from telegym.envs.base_station.network import Network
 from telegym.envs.base_station.noise import choice, integer, uniform
@@ -12,9 +13,8 @@ from telegym.envs.base_station.objects import Node, Router, TransportLink
 from telegym.envs.base_station.physics.transport import rain_attenuation_db_per_km
 from telegym.envs.base_station.process.records import Notice
 from telegym.envs.base_station.region.transport import PLANNED_MBPS
-from telegym.envs.base_station.state import Weather
 
-__all__: list[str] = []
+__all__ = ["CONGESTION"]
 
 
 def _ends(network: Network, element: str) -> tuple[str, ...]:
@@ -64,7 +64,7 @@ def _rain(network: Network, element: str, details: Parameters) -> None:
     sites = [f"S{end[4:]}" for end in (link.a_id, link.b_id) if end.startswith("CSR")]
     end = network.now + int(details["minutes"]) * MINUTE_S
     for site in sites:
-        network.add(Weather(f"WX-{site[1:]}", site, rain_mm_h=float(details["rate_mm_h"])))
+        set_rain(network, site, float(details["rate_mm_h"]))
     network.add(Notice(f"WEATHER-{element}", "weather", tuple(sites), network.now, end, "Heavy showers.", network.now))
     network.schedule(end, "rain_ends", element)
 
@@ -74,9 +74,8 @@ def _dry(network: Network, element: str) -> None:
     link = network.get(TransportLink, element)
     network.update(link, fade_db=0.0)
     for end in (link.a_id, link.b_id):
-        weather = network.objects.get(f"WX-{end[4:]}")
-        if isinstance(weather, Weather):
-            network.remove(weather)
+        if end.startswith("CSR"):
+            set_rain(network, f"S{end[4:]}", 0.0)
 
 
 register(
@@ -90,6 +89,7 @@ register(
         lambda network, element, details: network.get(TransportLink, element).fade_db > 0,
         lambda network, element, details: _dry(network, element),
         _ends,
+        form="self_clearing",
     )
 )
 
@@ -102,7 +102,7 @@ def _draw_growth(network: Network, element: str, seed: int) -> Parameters:
     return {"growth": round((1.15 + 0.5 * uniform(seed, "growth", element)) / max(planned, 1e-3), 2)}
 
 
-field_fault(
+CONGESTION = field_fault(
     "transport_congestion",
     TransportLink,
     _draw_growth,
@@ -110,6 +110,7 @@ field_fault(
     test=lambda link: link.role == "primary",
     accepted=_ends,
 )
+"""A link whose traffic has outgrown it."""
 
 
 # --- ports and addresses --------------------------------------------------------------------------------

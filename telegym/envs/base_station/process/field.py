@@ -448,7 +448,7 @@ def _tighten(work: Work) -> str | None:
         unit = work.record.id if isinstance(work.record, RadioUnit) else work.record.ru_id
         loose = [line for line in loose if line.ru_id == unit]
     for line in loose:
-        work.network.update(line, pim_dbm=None)
+        work.network.update(line, pim_dbm=None, pim_when_wet=False)
     return f"loose joints tightened: {', '.join(line.id for line in loose)}" if loose else None
 
 
@@ -668,7 +668,8 @@ def _kit(work: Work) -> str | None:
     line = work.record
     if not isinstance(line, AntennaLine) or not (line.vswr > 0 or line.disconnected or line.pim_dbm is not None):
         return None
-    work.network.update(line, vswr=0.0, disconnected=False, pim_dbm=None, rain_sensitive=False, fault_at_m=0.0)
+    sound = {"disconnected": False, "pim_dbm": None, "pim_when_wet": False, "rain_sensitive": False}
+    work.network.update(line, vswr=0.0, fault_at_m=0.0, **sound)
     return f"{work.part.partition('_')[0].lower()} of {line.id} replaced"
 
 
