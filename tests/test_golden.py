@@ -35,6 +35,13 @@ def _prompt(mode: str, policy: str) -> str:
     return environment.instructions(environment.tasks[0]) + "\n"
 
 
+def _schemas(language: str) -> str:
+    from telegym.tools.base_station import toolkit
+
+    tools = [tool.schema() for tool in toolkit("full", language)]
+    return json.dumps(tools, indent=1, ensure_ascii=False) + "\n"
+
+
 def _opening() -> str:
     tasks = Tau2Telecom(split="test", count=30).tasks
     return "\n\n".join(f"# {task.id}\n\n{task.ticket}" for task in tasks) + "\n"
@@ -83,6 +90,8 @@ FILES: dict[str, Callable[[], str]] = {
     "nano_prompts.md": _nano_prompts,
     "base_station_en.md": lambda: _base_station("en"),
     "base_station_zh.md": lambda: _base_station("zh"),
+    "base_station_tools_en.json": lambda: _schemas("en"),
+    "base_station_tools_zh.json": lambda: _schemas("zh"),
 }
 
 

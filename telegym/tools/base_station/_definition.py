@@ -96,17 +96,16 @@ def schema(name: str, language: str = "en") -> dict[str, Any]:
     fixed, texts = definition(name), tool_texts(language)[name]
     properties = {}
     for parameter, spec in fixed.parameters.items():
-        described = texts["parameters"][parameter]
-        properties[parameter] = {**spec, "description": described["description"]}
+        properties[parameter] = {**spec, "description": texts.parameters[parameter]}
         if "items" in spec:
-            properties[parameter]["items"] = {**spec["items"], "description": described["item"]}
+            properties[parameter]["items"] = {**spec["items"], "description": texts.items[parameter]}
     parameters = {
         "type": "object",
         "properties": properties,
         "required": list(fixed.required),
         "additionalProperties": False,
     }
-    return {"name": name, "description": texts["description"], "parameters": parameters}
+    return {"name": name, "description": texts.description, "parameters": parameters}
 
 
 def make_tool(name: str, body: Body, style: Style, language: str = "en", *, own_time: bool = False) -> Tool:

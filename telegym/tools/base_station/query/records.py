@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -29,7 +28,7 @@ from telegym.envs.base_station.process.tickets import SERVICE_LEVELS_MIN
 from telegym.tools.base_station import _elements as elements
 from telegym.tools.base_station._errors import Code, not_found, refusal
 from telegym.tools.base_station._format import Report, cell, minute
-from telegym.tools.base_station._texts import Passage, passages
+from telegym.tools.base_station._knowledge import passages, search
 
 __all__ = ["get_external_notices", "get_record", "list_resources", "search_knowledge_base"]
 
@@ -199,12 +198,13 @@ def _technicians(network: Network, report: Report, site: Site | None, part_type:
 
 def _spares(network: Network, report: Report, site: Site | None, part_type: str | None) -> Report:
     depot = network.get(Depot, "DEPOT")
-    rows = [
-        (name, str(depot.stock(name)), f"{part.price:.0f}")
-        for name, part in catalogue().parts.items()
-        if part_type in (None, name)
-    ]
-    return report.fields(depot=depot.id, part_types=len(rows)).table(("part_type", "stock", "price_eur"), rows)
+    wanted = [name for name in catalogue().parts if part_type in (None, name)]
+    rows = [(name, str(depot.stock(name)), f"{catalogue().parts[name].price:.0f}") for name in wanted]
+    report.fields(depot=depot.id, part_types=len(rows))
+    expected = tuple(f"{name}@{minute(at_s)}" for name, at_s in depot.expected if name in wanted)
+    if expected:
+        report.fields(expected=expected)
+    return report.table(("part_type", "stock", "price_eur"), rows)
 
 
 def _mobile_generators(network: Network, report: Report, site: Site | None, part_type: str | None) -> Report:
@@ -261,36 +261,15 @@ _RESOURCES: dict[str, Callable[[Network, Report, Site | None, str | None], Repor
 
 
 def search_knowledge_base(network: Network, report: Report, query: str, limit: int = 2) -> Report:
-    """Answer with the passages that share most words with a query; rare words count more."""
+    """Answer with the passages that fit a query best."""
     if not query.strip():
         raise refusal(Code.INVALID_ARGUMENT, "the query is empty")
-    known = passages(report.style.language)
-    found = _best(query, known, limit)
+    language = report.style.language
+    found = search(query, language, limit)
     report.fields(passages=len(found))
-    if not found and known:
-        hint = did_you_mean(query[:60], [item.id for item in known])
+    if not found:
+        hint = did_you_mean(query[:60], [item.id for item in passages(language)])
         report.line(f"nothing found.{hint}")
     for item in found:
         report.line(f"[{item.id}] {item.title}: {item.text}")
     return report
-
-
-def _words(text: str) -> set[str]:
-    """Return the words of a text, and pairs of characters where a script has no spaces."""
-    lowered = text.lower()
-    words = set(re.findall(r"[a-z0-9]{2,}", lowered.replace("_", " ")))
-    for run in re.findall(r"[\u4e00-\u9fff]{2,}", lowered):
-        words |= {run[index : index + 2] for index in range(len(run) - 1)}
-    return words
-
-
-def _best(query: str, known: tuple[Passage, ...], limit: int) -> list[Passage]:
-    asked = _words(query)
-    holds = [(item, _words(f"{item.id} {item.title}"), _words(item.text)) for item in known]
-    common = {word: 1 + sum(word in title or word in text for _, title, text in holds) for word in asked}
-    scored = []
-    for place, (item, title, text) in enumerate(holds):
-        score = sum((3.0 if word in title else 1.0) / common[word] for word in asked if word in title or word in text)
-        if score > 0:
-            scored.append((-round(score, 9), place, item))
-    return [item for _, _, item in sorted(scored)[:limit]]
