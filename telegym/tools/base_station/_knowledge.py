@@ -144,7 +144,7 @@ def search(query: str, language: str, limit: int) -> list[Passage]:
 
 
 def _words(text: str, *, single: bool = True) -> set[str]:
-    """Return the words of a text in the singular; of Chinese, which has no spaces, all pairs of neighbouring characters.
+    """Return the words of a text in the singular; of Chinese, which has no spaces, all pairs of characters.
 
     Args:
         text: Any text; full-width letters and digits count as plain ones.
