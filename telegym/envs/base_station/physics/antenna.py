@@ -7,9 +7,14 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["pattern_gain_db", "planned_tilt_deg"]
+__all__ = ["FLOOR_DB", "WIDTH_DEG", "pattern_gain_db", "planned_tilt_deg"]
 
 Array = NDArray[np.float64]
+
+WIDTH_DEG = 65.0
+"""Half-power beam width, horizontal."""
+FLOOR_DB = 30.0
+"""Largest attenuation, of each plane and together."""
 
 
 def pattern_gain_db(
@@ -17,9 +22,9 @@ def pattern_gain_db(
     elevation_deg: ArrayLike,
     tilt_deg: ArrayLike,
     *,
-    horizontal_width_deg: float = 65.0,
+    horizontal_width_deg: float = WIDTH_DEG,
     vertical_width_deg: float = 8.0,
-    floor_db: float = 30.0,
+    floor_db: float = FLOOR_DB,
 ) -> Array:
     """Return the gain relative to the main direction, in dB; 0 at best, `-floor_db` at worst.
 

@@ -5,6 +5,8 @@ Functions take and return scalars or numpy arrays. Losses are in dB, distances i
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -14,9 +16,11 @@ __all__ = [
     "free_space_loss",
     "los_probability_uma",
     "rma_los",
+    "rma_losses",
     "rma_nlos",
     "uma_breakpoint",
     "uma_los",
+    "uma_losses",
     "uma_nlos",
 ]
 
@@ -45,32 +49,39 @@ def uma_breakpoint(frequency_mhz: float, station_m: ArrayLike, user_m: float = 1
     return result
 
 
-def uma_los(distance_m: ArrayLike, frequency_mhz: float, station_m: ArrayLike = 25.0, user_m: float = 1.5) -> Array:
-    """Return the urban macro loss in line of sight (TR 38.901, table 7.4.1-1).
+def uma_losses(
+    distance_m: ArrayLike, frequencies_mhz: Iterable[float], station_m: ArrayLike = 25.0, user_m: float = 1.5
+) -> Iterator[tuple[Array, Array]]:
+    """Yield the urban macro loss with and without line of sight for each frequency (TR 38.901, table 7.4.1-1).
+
+    What depends on the geometry alone is computed once for all of them.
 
     Args:
         distance_m: Distance on the ground; below 10 m, 10 m is taken.
-        frequency_mhz: Carrier frequency.
+        frequencies_mhz: Carrier frequencies.
         station_m: Height of the antenna.
         user_m: Height of the user.
     """
     ground, height = np.maximum(np.asarray(distance_m, float), 10.0), np.asarray(station_m, float)
-    direct = np.hypot(ground, height - user_m)
-    breakpoint_m = uma_breakpoint(frequency_mhz, height, user_m)
-    carrier = 20 * np.log10(frequency_mhz / 1e3)
-    near = 28.0 + 22 * np.log10(direct) + carrier
-    far = 28.0 + 40 * np.log10(direct) + carrier - 9 * np.log10(breakpoint_m**2 + (height - user_m) ** 2)
-    result: Array = np.where(ground <= breakpoint_m, near, far)
-    return result
+    decades = np.log10(np.hypot(ground, height - user_m))
+    near, far, obstructed = 28.0 + 22 * decades, 28.0 + 40 * decades, 13.54 + 39.08 * decades
+    for frequency_mhz in frequencies_mhz:
+        breakpoint_m = uma_breakpoint(frequency_mhz, height, user_m)
+        carrier = 20 * np.log10(frequency_mhz / 1e3)
+        beyond = far + carrier - 9 * np.log10(breakpoint_m**2 + (height - user_m) ** 2)
+        sight: Array = np.where(ground <= breakpoint_m, near + carrier, beyond)
+        blocked: Array = np.maximum(sight, obstructed + carrier - 0.6 * (user_m - 1.5))
+        yield sight, blocked
+
+
+def uma_los(distance_m: ArrayLike, frequency_mhz: float, station_m: ArrayLike = 25.0, user_m: float = 1.5) -> Array:
+    """Return the urban macro loss in line of sight; arguments as for `uma_losses`."""
+    return next(uma_losses(distance_m, (frequency_mhz,), station_m, user_m))[0]
 
 
 def uma_nlos(distance_m: ArrayLike, frequency_mhz: float, station_m: ArrayLike = 25.0, user_m: float = 1.5) -> Array:
-    """Return the urban macro loss without line of sight (TR 38.901, table 7.4.1-1); arguments as for `uma_los`."""
-    ground, height = np.maximum(np.asarray(distance_m, float), 10.0), np.asarray(station_m, float)
-    direct = np.hypot(ground, height - user_m)
-    obstructed = 13.54 + 39.08 * np.log10(direct) + 20 * np.log10(frequency_mhz / 1e3) - 0.6 * (user_m - 1.5)
-    result: Array = np.maximum(uma_los(ground, frequency_mhz, height, user_m), obstructed)
-    return result
+    """Return the urban macro loss without line of sight; arguments as for `uma_losses`."""
+    return next(uma_losses(distance_m, (frequency_mhz,), station_m, user_m))[1]
 
 
 def los_probability_uma(distance_m: ArrayLike) -> Array:
@@ -80,50 +91,60 @@ def los_probability_uma(distance_m: ArrayLike) -> Array:
     return result
 
 
-def rma_los(distance_m: ArrayLike, frequency_mhz: float, station_m: ArrayLike = 35.0, user_m: float = 1.5) -> Array:
-    """Return the rural macro loss in line of sight, buildings 5 m high (TR 38.901, table 7.4.1-1).
+def rma_losses(
+    distance_m: ArrayLike, frequencies_mhz: Iterable[float], station_m: ArrayLike = 35.0, user_m: float = 1.5
+) -> Iterator[tuple[Array, Array]]:
+    """Yield the rural macro loss with and without line of sight for each frequency (TR 38.901, table 7.4.1-1).
+
+    Streets are 20 m wide, buildings 5 m high. What depends on the geometry alone is computed once for all frequencies.
 
     Args:
         distance_m: Distance on the ground; below 10 m, 10 m is taken.
-        frequency_mhz: Carrier frequency.
+        frequencies_mhz: Carrier frequencies.
         station_m: Height of the antenna.
         user_m: Height of the user.
     """
     ground, height = np.maximum(np.asarray(distance_m, float), 10.0), np.asarray(station_m, float)
     direct = np.hypot(ground, height - user_m)
-    breakpoint_m = 2 * np.pi * height * user_m * frequency_mhz * 1e6 / SPEED_OF_LIGHT
-
-    def near(d: Array) -> Array:
-        h = 5.0**1.72
-        loss: Array = (
-            20 * np.log10(40 * np.pi * d * frequency_mhz / 3e3)
-            + min(0.03 * h, 10) * np.log10(d)
-            - min(0.044 * h, 14.77)
-            + 0.002 * np.log10(5.0) * d
-        )
-        return loss
-
-    at_breakpoint = np.hypot(breakpoint_m, height - user_m)
-    far = near(at_breakpoint) + 40 * np.log10(direct / at_breakpoint)
-    result: Array = np.where(ground <= breakpoint_m, near(direct), far)
-    return result
-
-
-def rma_nlos(distance_m: ArrayLike, frequency_mhz: float, station_m: ArrayLike = 35.0, user_m: float = 1.5) -> Array:
-    """Return the rural macro loss without line of sight, streets 20 m wide, buildings 5 m high (TR 38.901, 7.4.1-1)."""
-    ground, height = np.maximum(np.asarray(distance_m, float), 10.0), np.asarray(station_m, float)
-    direct = np.hypot(ground, height - user_m)
+    near = _rma_near(direct)
     obstructed = (
         161.04
         - 7.1 * np.log10(20.0)
         + 7.5 * np.log10(5.0)
         - (24.37 - 3.7 * (5.0 / height) ** 2) * np.log10(height)
         + (43.42 - 3.1 * np.log10(height)) * (np.log10(direct) - 3)
-        + 20 * np.log10(frequency_mhz / 1e3)
-        - (3.2 * np.log10(11.75 * user_m) ** 2 - 4.97)
     )
-    result: Array = np.maximum(rma_los(ground, frequency_mhz, height, user_m), obstructed)
-    return result
+    for frequency_mhz in frequencies_mhz:
+        breakpoint_m = 2 * np.pi * height * user_m * frequency_mhz * 1e6 / SPEED_OF_LIGHT
+        at_breakpoint = np.hypot(breakpoint_m, height - user_m)
+        beyond = _rma_near(at_breakpoint)(frequency_mhz) + 40 * np.log10(direct / at_breakpoint)
+        sight: Array = np.where(ground <= breakpoint_m, near(frequency_mhz), beyond)
+        carrier = 20 * np.log10(frequency_mhz / 1e3)
+        blocked: Array = np.maximum(sight, obstructed + carrier - (3.2 * np.log10(11.75 * user_m) ** 2 - 4.97))
+        yield sight, blocked
+
+
+def _rma_near(direct_m: Array) -> Callable[[float], Array]:
+    """Return the loss in line of sight before the breakpoint, as a function of the frequency."""
+    h = 5.0**1.72
+    circle, slope = 40 * np.pi * direct_m, min(0.03 * h, 10) * np.log10(direct_m)
+    linear = 0.002 * np.log10(5.0) * direct_m
+
+    def loss(frequency_mhz: float) -> Array:
+        result: Array = 20 * np.log10(circle * frequency_mhz / 3e3) + slope - min(0.044 * h, 14.77) + linear
+        return result
+
+    return loss
+
+
+def rma_los(distance_m: ArrayLike, frequency_mhz: float, station_m: ArrayLike = 35.0, user_m: float = 1.5) -> Array:
+    """Return the rural macro loss in line of sight; arguments as for `rma_losses`."""
+    return next(rma_losses(distance_m, (frequency_mhz,), station_m, user_m))[0]
+
+
+def rma_nlos(distance_m: ArrayLike, frequency_mhz: float, station_m: ArrayLike = 35.0, user_m: float = 1.5) -> Array:
+    """Return the rural macro loss without line of sight; arguments as for `rma_losses`."""
+    return next(rma_losses(distance_m, (frequency_mhz,), station_m, user_m))[1]
 
 
 def cost231_hata(

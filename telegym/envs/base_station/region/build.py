@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from telegym.envs.base_station.noise import choice, mix, uniform
 from telegym.envs.base_station.objects import Cell, CorePeer, Node, Record, Relation
-from telegym.envs.base_station.physics.spectrum import LAYERS
 from telegym.envs.base_station.region.archetypes import Archetype, archetype
 from telegym.envs.base_station.region.equipment import CellPlan, equip
 from telegym.envs.base_station.region.layout import Layout, lay_out
@@ -21,7 +20,7 @@ from telegym.envs.base_station.region.radio_plan import (
     Points,
     identities,
     neighbours,
-    plan_layer,
+    plan_layers,
     scatter,
 )
 from telegym.envs.base_station.region.transport import Transport, connect
@@ -77,13 +76,11 @@ def build_region(name: str, seed: int) -> Region:
     seed64 = mix(seed, "region", name)
     layout = lay_out(kind, seed64)
     points = scatter(layout, seed64)
-    layers = {tag: plan_layer(kind, layout, points, LAYERS[tag], seed64) for tag in kind.layers}
+    layers = plan_layers(kind, layout, points, seed64)
     transport = connect(kind, layout, seed64)
     overlap = {tag: neighbours(plan) for tag, plan in layers.items()}
     records = _records(kind, layout, layers, transport, seed64)
-    cells_of = {
-        tag: tuple(f"{site.id}-{tag}-{sector}" for site in layout.sites for sector in (1, 2, 3)) for tag in kind.layers
-    }
+    cells_of = dict(_cells_of(tuple(site.id for site in layout.sites), kind.layers))
     relations = _relations(cells_of, overlap)
     _link_nodes(records, relations)
     planned = _stale_plan(records, cells_of, seed64)
@@ -115,33 +112,47 @@ def _records(
             for tag, plan in layers.items()
             for sector in range(3)
         ]
-        records += equip(kind, site, plans, dialect, seed).records
+        records += equip(kind, site, plans, dialect, seed)
     records += [CorePeer(f"{what}-{number}", what) for what in ("MME", "AMF", "SGW", "UPF") for number in (1, 2)]
     return {record.id: record for record in records}
 
 
+@lru_cache(maxsize=65_536)
+def _relation(source: str, target: str) -> tuple[str, Relation]:
+    """Return a relation with its name; the same one in all regions that have it."""
+    name = f"{source}>{target}"
+    return name, Relation(name, source, target)
+
+
+@lru_cache(maxsize=64)
+def _cells_of(sites: tuple[str, ...], layers: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    return {tag: tuple(f"{site}-{tag}-{sector}" for site in sites for sector in (1, 2, 3)) for tag in layers}
+
+
 def _relations(cells_of: dict[str, tuple[str, ...]], overlap: dict[str, Array]) -> dict[str, Relation]:
     """Relate each cell to those of its layer that it overlaps most, and to its sector's cells on other layers."""
-    found = {}
+    found = []
     for tag, cells in cells_of.items():
         ranks = np.argsort(-overlap[tag], axis=1, kind="stable")[:, :MAX_NEIGHBOURS]
-        for row, source in enumerate(cells):
-            targets = [cells[column] for column in ranks[row].tolist() if overlap[tag][row, column] > 0]
-            site, sector = source.split("-")[0], source.rsplit("-", 1)[1]
-            targets += [f"{site}-{other}-{sector}" for other in cells_of if other != tag]
-            for target in targets:
-                found[f"{source}>{target}"] = Relation(f"{source}>{target}", source, target)
-    return found
+        near = np.take_along_axis(overlap[tag], ranks, axis=1) > 0
+        others = [names for other, names in cells_of.items() if other != tag]
+        for row, (source, columns, counts) in enumerate(zip(cells, ranks.tolist(), near.tolist(), strict=True)):
+            found += [
+                _relation(source, cells[column]) for column, counted in zip(columns, counts, strict=True) if counted
+            ]
+            found += [_relation(source, names[row]) for names in others]
+    return dict(found)
 
 
 def _link_nodes(records: dict[str, Record], relations: dict[str, Relation]) -> None:
     """Give nodes X2 or Xn links to those that their cells have relations with."""
-    peers: dict[str, dict[str, None]] = {}
-    for relation in relations.values():
-        source, target = records[relation.source_id], records[relation.target_id]
-        if isinstance(source, Cell) and isinstance(target, Cell) and source.node_id != target.node_id:
-            peers.setdefault(source.node_id, {})[target.node_id] = None
-            peers.setdefault(target.node_id, {})[source.node_id] = None
+    node_of = {record.id: record.node_id for record in records.values() if isinstance(record, Cell)}
+    pairs = {(node_of[relation.source_id], node_of[relation.target_id]) for relation in relations.values()}
+    peers: dict[str, set[str]] = {}
+    for one, other in pairs:
+        if one != other:
+            peers.setdefault(one, set()).add(other)
+            peers.setdefault(other, set()).add(one)
     for name, linked in peers.items():
         node = records[name]
         if isinstance(node, Node):

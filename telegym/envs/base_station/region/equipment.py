@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 
 from telegym.envs.base_station.noise import choice, integer, mix, uniform
 from telegym.envs.base_station.objects import (
@@ -32,7 +33,7 @@ from telegym.envs.base_station.objects import (
 from telegym.envs.base_station.physics.spectrum import Layer
 from telegym.envs.base_station.region.archetypes import Archetype
 
-__all__ = ["CellPlan", "SiteEquipment", "equip"]
+__all__ = ["CellPlan", "equip"]
 
 DAY_S = 86_400
 _VERSIONS = ("22.3.1", "22.3.4", "23.1.0")
@@ -63,35 +64,30 @@ class CellPlan:
     """Height above ground."""
 
 
-@dataclass(slots=True)
-class SiteEquipment:
-    """Everything at one site."""
+def equip(kind: Archetype, site: Site, plans: list[CellPlan], dialect: str, seed: int) -> list[Record]:
+    """Draw the equipment of a site that carries the cells of a plan.
 
-    records: list[Record] = field(default_factory=list)
-    """Records, in no particular order."""
-
-
-def equip(kind: Archetype, site: Site, plans: list[CellPlan], dialect: str, seed: int) -> SiteEquipment:
-    """Draw the equipment of a site that carries the cells of a plan."""
+    Records that do not depend on the seed are made once, and are the same in all regions.
+    """
     number = site.id[1:]
     bits = mix(seed, "equipment", site.id)
-    result = SiteEquipment()
     nodes = _nodes(kind, site, plans, dialect, seed)
-    result.records += nodes
+    records: list[Record] = [*nodes]
     units: list[RadioUnit] = []
     for node in nodes:
         mine = [plan for plan in plans if (plan.layer.rat == "LTE") == (node.kind == "eNB")]
-        result.records += _boards(node, mine)
+        boards = _boards(node.id, len(mine))
+        records += boards
         for index, plan in enumerate(mine):
-            board = f"{node.id}-B{2 + index // 6}"
-            units.append(_radio_unit(site, node, board, plan, 1 + len(units)))
-            result.records += _chain(kind, site, node, board, units[-1], plan, seed)
-    result.records += units
-    result.records.append(_power(kind, site, nodes, units, seed))
+            board = boards[1 + index // 6].id
+            units.append(_radio_unit(site.id, node.id, board, plan.layer, plan.sector, 1 + len(units)))
+            records += _chain(kind, site, node, board, units[-1], plan, seed)
+    records += units
+    records.append(_power(kind, site, nodes, units, seed))
     air = (bits >> 5) % 100 < 40 or kind.environment == "rural"
-    result.records.append(Cabinet(id=f"CAB-{number}", site_id=site.id, has_air_conditioner=air))
-    result.records.append(_clock(kind, site, seed))
-    return result
+    records.append(Cabinet(id=f"CAB-{number}", site_id=site.id, has_air_conditioner=air))
+    records.append(_clock(kind, site, seed))
+    return records
 
 
 def _nodes(kind: Archetype, site: Site, plans: list[CellPlan], dialect: str, seed: int) -> list[Node]:
@@ -156,24 +152,24 @@ def _node(site: Site, name: str, what: str, cu: str | None, dialect: str, plans:
     )
 
 
-def _boards(node: Node, plans: list[CellPlan]) -> list[Board]:
-    baseband = -(-len(plans) // 6)
-    boards = [Board(f"{node.id}-B1", node.id, 1, BoardKind.MAIN)]
-    boards += [Board(f"{node.id}-B{2 + index}", node.id, 2 + index, BoardKind.BASEBAND) for index in range(baseband)]
-    boards.append(Board(f"{node.id}-B{2 + baseband}", node.id, 2 + baseband, BoardKind.FAN))
-    return boards
+@lru_cache(maxsize=1024)
+def _boards(node_id: str, cells: int) -> tuple[Board, ...]:
+    baseband = -(-cells // 6)
+    kinds = (BoardKind.MAIN, *(BoardKind.BASEBAND,) * baseband, BoardKind.FAN)
+    return tuple(Board(f"{node_id}-B{slot}", node_id, slot, what) for slot, what in enumerate(kinds, start=1))
 
 
-def _radio_unit(site: Site, node: Node, board: str, plan: CellPlan, feed: int) -> RadioUnit:
-    number, layer = site.id[1:], plan.layer
+@lru_cache(maxsize=4096)
+def _radio_unit(site_id: str, node_id: str, board: str, layer: Layer, sector: int, feed: int) -> RadioUnit:
+    number = site_id[1:]
     massive = layer.power_dbm > 50
     return RadioUnit(
-        id=f"RU-{number}-{layer.name}-{plan.sector}",
-        site_id=site.id,
-        node_id=node.id,
+        id=f"RU-{number}-{layer.name}-{sector}",
+        site_id=site_id,
+        node_id=node_id,
         board_id=board,
         layer=layer.name,
-        sector=plan.sector,
+        sector=sector,
         part_type=f"{'AAU' if massive else 'RU'}_{layer.name}",
         branches=layer.branches,
         transceivers="64T64R" if massive else f"{layer.branches}T{layer.branches}R",
@@ -206,18 +202,20 @@ def _chain(
     found: list[Record] = [link, _cell(site, node, board, unit, plan)]
     if not fast:
         bits = mix(seed, "lines", unit.id)
-        found += [
-            AntennaLine(
-                f"ANT-{number}-{tag}-{'ABCDEFGH'[branch]}",
-                unit.id,
-                branch,
-                round(1.08 + 0.01 * ((bits >> (8 * branch)) % 25), 2),
-                0.5,
-            )
-            for branch in range(unit.branches)
-        ]
-    found.append(RetUnit(f"RET-{number}-{tag}", f"{site.id}-{tag}"))
+        found += [_antenna_line(unit.id, branch, (bits >> (8 * branch)) % 25) for branch in range(unit.branches)]
+    found.append(_tilt_unit(unit.id))
     return found
+
+
+@lru_cache(maxsize=65_536)
+def _antenna_line(unit_id: str, branch: int, mismatch: int) -> AntennaLine:
+    name = f"ANT-{unit_id[3:]}-{'ABCDEFGH'[branch]}"
+    return AntennaLine(name, unit_id, branch, round(1.08 + 0.01 * mismatch, 2), 0.5)
+
+
+@lru_cache(maxsize=4096)
+def _tilt_unit(unit_id: str) -> RetUnit:
+    return RetUnit(f"RET-{unit_id[3:]}", f"S{unit_id[3:]}")
 
 
 def _cell(site: Site, node: Node, board: str, unit: RadioUnit, plan: CellPlan) -> Cell:
@@ -261,18 +259,23 @@ def _power(kind: Archetype, site: Site, nodes: list[Node], units: list[RadioUnit
     strings = 1 if capacity <= 200 else 2 if capacity <= 500 else 3
     each = float(-(-round(capacity / strings) // 10) * 10)
     remote = uniform(seed, "remote", site.id) < 0.35
-    feeds = [(f"PWR-{number}-Q1", (f"PWR-{number}",)), (f"PWR-{number}-B1", tuple(node.id for node in nodes))]
-    feeds += [(unit.breaker_id, (unit.id,)) for unit in units]
     has_generator = uniform(seed, "generator", site.id) < kind.generator_share
     return PowerSystem(
         id=f"PWR-{number}",
         site_id=site.id,
         rectifiers=tuple(Rectifier(module) for _ in range(needed + 1)),
         strings=tuple(BatteryString("LI" if lithium else "VRLA", each) for _ in range(strings)),
-        breakers=tuple(Breaker(name, fed, remote, remote) for name, fed in feeds),
+        breakers=_breakers(number, tuple(node.id for node in nodes), tuple(unit.id for unit in units), remote),
         generator=Generator(fuel_pct=float(integer(60, 95, seed, "fuel", site.id))) if has_generator else None,
         mobile_inlet=not has_generator and uniform(seed, "inlet", site.id) < 0.4,
     )
+
+
+@lru_cache(maxsize=4096)
+def _breakers(number: str, nodes: tuple[str, ...], units: tuple[str, ...], remote: bool) -> tuple[Breaker, ...]:
+    feeds = [("Q1", (f"PWR-{number}",)), ("B1", nodes)]
+    feeds += [(f"F{place}", (unit,)) for place, unit in enumerate(units, start=1)]
+    return tuple(Breaker(f"PWR-{number}-{name}", fed, remote, remote) for name, fed in feeds)
 
 
 def _clock(kind: Archetype, site: Site, seed: int) -> ClockUnit:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from telegym.envs.base_station.noise import choice, integer, mix, shuffled, uniform
@@ -45,7 +46,7 @@ def lay_out(kind: Archetype, seed: int) -> Layout:
     count = integer(*kind.sites, seed, "sites")
     spacing = _between(kind.spacing_m, seed, "spacing")
     names = shuffled(_PLACES, seed, "names")
-    grid = _hexagons(count)
+    grid = _hexagons()
     sites = tuple(_site(kind, seed, index, spacing, grid[index], names[index]) for index in range(count))
     heights = tuple(round(_between(kind.height_m, seed, "height", index), 1) for index in range(count))
     bearings = tuple(_bearings(seed, index) for index in range(count))
@@ -64,13 +65,12 @@ def _bearings(seed: int, index: int) -> tuple[float, float, float]:
     return float(first % 360), float(second % 360), float(third % 360)
 
 
-def _hexagons(count: int) -> list[tuple[float, float]]:
+@cache
+def _hexagons() -> list[tuple[float, float]]:
     """Return the points of a hexagonal grid of spacing 1, from the middle outwards."""
     reach = 6
     points = [(i + 0.5 * j, j * math.sqrt(0.75)) for i in range(-reach, reach + 1) for j in range(-reach, reach + 1)]
-    return sorted(points, key=lambda point: (round(math.hypot(*point), 6), round(math.atan2(point[1], point[0]), 6)))[
-        :count
-    ]
+    return sorted(points, key=lambda point: (round(math.hypot(*point), 6), round(math.atan2(point[1], point[0]), 6)))
 
 
 def _site(kind: Archetype, seed: int, index: int, spacing: float, point: tuple[float, float], place: str) -> Site:

@@ -6,21 +6,21 @@ column for every point; it holds everything but the antenna pattern, which depen
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from telegym.envs.base_station.noise import integer, normals, uniforms
-from telegym.envs.base_station.physics.antenna import pattern_gain_db, planned_tilt_deg
-from telegym.envs.base_station.physics.propagation import los_probability_uma, rma_los, rma_nlos, uma_los, uma_nlos
+from telegym.envs.base_station.physics.antenna import FLOOR_DB, WIDTH_DEG, pattern_gain_db, planned_tilt_deg
+from telegym.envs.base_station.physics.propagation import los_probability_uma, rma_losses, uma_losses
 from telegym.envs.base_station.physics.spectrum import LAYERS, Layer
 from telegym.envs.base_station.region.archetypes import Archetype
 from telegym.envs.base_station.region.layout import Layout
 
-__all__ = ["POINTS_PER_SECTOR", "LayerPlan", "Points", "identities", "neighbours", "plan_layer", "scatter"]
+__all__ = ["POINTS_PER_SECTOR", "LayerPlan", "Points", "identities", "neighbours", "plan_layers", "scatter"]
 
 Array = NDArray[np.float64]
 
@@ -67,11 +67,8 @@ class LayerPlan:
     """Distance on the ground, cells x points."""
     tilts_deg: Array
     """Planned electrical tilt of each cell."""
-
-    @cached_property
-    def rsrp_dbm(self) -> Array:
-        """Reference power at every point as planned, cells x points."""
-        return self.levels(self.tilts_deg, np.zeros(len(self.tilts_deg)), np.full(len(self.tilts_deg), self.power_dbm))
+    rsrp_dbm: Array
+    """Reference power at every point as planned, in dBm per resource element, cells x points."""
 
     @property
     def power_dbm(self) -> float:
@@ -116,47 +113,98 @@ def scatter(layout: Layout, seed: int) -> Points:
     return Points(np.round(x, 3), np.round(y, 3), home, rounded)
 
 
-def plan_layer(kind: Archetype, layout: Layout, points: Points, layer: Layer, seed: int) -> LayerPlan:
-    """Compute a layer's gains and tilts."""
+@dataclass(frozen=True, slots=True)
+class _Geometry:
+    """What all layers have in common; one row for each site, or for each sector where directions matter."""
+
+    distance_m: Array
+    """Distance on the ground from sites to points."""
+    heights_m: Array
+    """Antenna heights, a column."""
+    off_deg: Array
+    """Angle between each sector's direction and the points."""
+    down_deg: Array
+    """Angle below the horizon, from sites."""
+    tilts_deg: Array
+    """Planned tilt at each site."""
+    fading_db: Array
+    """Shadowing, from sites."""
+    sight: NDArray[np.bool_]
+    """Whether a point is in line of sight of a site."""
+    walls_db: Array
+    """Loss of walls at each point."""
+
+
+def plan_layers(kind: Archetype, layout: Layout, points: Points, seed: int) -> dict[str, LayerPlan]:
+    """Compute gains and tilts of every layer of an archetype."""
+    geometry = _geometry(kind, layout, points, seed)
+    layers = [LAYERS[tag] for tag in kind.layers]
+    losses = _losses(kind, geometry, [layer.frequency_mhz for layer in layers])
+    down = np.repeat(geometry.down_deg, 3, axis=0)
+    distance = np.repeat(np.round(geometry.distance_m, 3), 3, axis=0)
+    tilts = np.repeat(geometry.tilts_deg, 3)
+    patterns = _patterns(geometry, {layer.rat for layer in layers})
+    plans = {}
+    for layer, loss in zip(layers, losses, strict=True):
+        by_site = layer.gain_dbi - loss - geometry.fading_db - geometry.walls_db[None, :]
+        gain = np.repeat(np.round(by_site, 6), 3, axis=0)
+        rsrp = _per_element_dbm(layer, layer.power_dbm) + gain + patterns[layer.rat]
+        plans[layer.name] = LayerPlan(layer, gain, geometry.off_deg, down, distance, tilts, rsrp)
+    return plans
+
+
+def _geometry(kind: Archetype, layout: Layout, points: Points, seed: int) -> _Geometry:
     sites, count = len(layout.sites), len(points.x_m)
     dx = points.x_m[None, :] - np.array([[site.x_m] for site in layout.sites])
     dy = points.y_m[None, :] - np.array([[site.y_m] for site in layout.sites])
     distance = np.maximum(np.hypot(dx, dy), 10.0)
     heights = np.array(layout.heights_m)[:, None]
-    loss = _loss(kind, distance, layer.frequency_mhz, heights, uniforms(seed, "sight", sites * count))
     common = normals(seed, "shadow", count)[None, :]
     own = normals(seed, "shadow of sites", sites * count).reshape(sites, count)
-    fading = SHADOWING_DB[kind.environment] * np.sqrt(0.5) * (common + own)
-    by_site = layer.gain_dbi - loss - fading - points.indoor_db[None, :]
     bearing = np.degrees(np.arctan2(dx, dy))
-    off = np.repeat(bearing, 3, axis=0) - np.array(layout.bearings_deg).reshape(-1, 1)
-    down = np.degrees(np.arctan2(heights - 1.5, distance))
-    tilts = [round(planned_tilt_deg(height, layout.spacing_m) * 2) / 2 for height in layout.heights_m]
-    return LayerPlan(
-        layer=layer,
-        base_gain_db=np.round(np.repeat(by_site, 3, axis=0), 6),
-        off_deg=np.round(off, 6),
-        down_deg=np.round(np.repeat(down, 3, axis=0), 6),
-        distance_m=np.round(np.repeat(distance, 3, axis=0), 3),
-        tilts_deg=np.repeat(np.array(tilts), 3),
+    chance = uniforms(seed, "sight", sites * count).reshape(sites, count)
+    likely = (
+        np.exp(-np.maximum(distance - 10, 0) / 1000) if kind.environment == "rural" else los_probability_uma(distance)
+    )
+    return _Geometry(
+        distance_m=distance,
+        heights_m=heights,
+        off_deg=np.round(np.repeat(bearing, 3, axis=0) - np.array(layout.bearings_deg).reshape(-1, 1), 6),
+        down_deg=np.round(np.degrees(np.arctan2(heights - 1.5, distance)), 6),
+        tilts_deg=np.array([round(planned_tilt_deg(height, layout.spacing_m) * 2) / 2 for height in layout.heights_m]),
+        fading_db=SHADOWING_DB[kind.environment] * np.sqrt(0.5) * (common + own),
+        sight=chance < likely,
+        walls_db=points.indoor_db,
     )
 
 
-def _loss(kind: Archetype, distance: Array, frequency_mhz: float, heights: Array, chance: Array) -> Array:
-    """Return the path loss, each path in line of sight or not."""
-    if kind.environment == "rural":
-        sight = chance.reshape(distance.shape) < np.exp(-np.maximum(distance - 10, 0) / 1000)
-        rural: Array = np.where(
-            sight, rma_los(distance, frequency_mhz, heights), rma_nlos(distance, frequency_mhz, heights)
-        )
-        return rural
-    sight = chance.reshape(distance.shape) < los_probability_uma(distance)
-    obstructed = uma_nlos(distance, frequency_mhz, heights)
-    if kind.environment == "suburban":
-        # Okumura's correction for suburbs, as Hata gives it: low houses, wide streets.
-        obstructed = obstructed - (2 * np.log10(frequency_mhz / 28.0) ** 2 + 5.4)
-    open_sight = uma_los(distance, frequency_mhz, heights)
-    result: Array = np.where(sight, open_sight, np.maximum(obstructed, open_sight))
+def _losses(kind: Archetype, geometry: _Geometry, frequencies_mhz: list[float]) -> Iterator[Array]:
+    """Yield the path loss of each frequency, sites x points, each path in line of sight or not."""
+    rural = kind.environment == "rural"
+    model = rma_losses if rural else uma_losses
+    losses = model(geometry.distance_m, frequencies_mhz, geometry.heights_m)
+    for frequency_mhz, (clear, blocked) in zip(frequencies_mhz, losses, strict=True):
+        if kind.environment == "suburban":
+            # Okumura's correction for suburbs, as Hata gives it: low houses, wide streets.
+            blocked = blocked - (2 * np.log10(frequency_mhz / 28.0) ** 2 + 5.4)
+        yield np.where(geometry.sight, clear, blocked if rural else np.maximum(blocked, clear))
+
+
+def _patterns(geometry: _Geometry, rats: set[str]) -> dict[str, Array]:
+    """Return the antenna pattern of each technology, cells x points, as planned."""
+    off = (geometry.off_deg + 180.0) % 360.0 - 180.0
+    across = np.minimum(12 * (off / WIDTH_DEG) ** 2, FLOOR_DB)
+    found: dict[str, Array] = {}
+    for rat in rats:
+        down = geometry.down_deg - geometry.tilts_deg[:, None]
+        along = np.minimum(12 * (down / _WIDTH_DEG[rat]) ** 2, FLOOR_DB)
+        found[rat] = -np.minimum(across + np.repeat(along, 3, axis=0), FLOOR_DB)
+    return found
+
+
+def _per_element_dbm(layer: Layer, power_dbm: float) -> float:
+    """Return the power of a resource element."""
+    result: float = power_dbm - 10 * np.log10(12 * layer.prbs)
     return result
 
 

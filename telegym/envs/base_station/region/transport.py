@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
@@ -168,9 +169,12 @@ def _assemble(layout: Layout, paths: dict[str, list[list[Edge]]], traffic_mbps: 
         _link(name, _upgraded(edge, busy[name] * traffic_mbps), primary, where, seed)
         for name, (edge, primary) in sorted(edges.items())
     )
-    routers = [_router(name, site.id, links) for name, site in where.items()]
-    used = [name for name in GATEWAYS if any(name in (link.a_id, link.b_id) for link in links)]
-    return Transport((*routers, *(_router(name, None, links) for name in used)), links, named)
+    ends: dict[str, list[str]] = {}
+    for link in links:
+        ends.setdefault(link.a_id, []).append(link.id)
+        ends.setdefault(link.b_id, []).append(link.id)
+    routers = [_router(name, site.id, ends.get(name, [])) for name, site in where.items()]
+    return Transport((*routers, *(_router(name, None, ends[name]) for name in GATEWAYS if name in ends)), links, named)
 
 
 def _upgraded(edge: Edge, traffic_mbps: float) -> Edge:
@@ -180,11 +184,13 @@ def _upgraded(edge: Edge, traffic_mbps: float) -> Edge:
     return edge if enough else (a, b, _UPGRADE.get(medium, medium))
 
 
+@lru_cache(maxsize=16_384)
 def _link_id(edge: Edge) -> str:
     ends = sorted(_short(name) for name in edge[:2])
     return f"TL-{ends[0]}-{ends[1]}"
 
 
+@lru_cache(maxsize=1024)
 def _short(router: str) -> str:
     kind, number = router.split("-")
     return number if kind == "CSR" else f"A{number}"
@@ -210,11 +216,15 @@ def _link(name: str, edge: Edge, primary: bool, where: dict[str, Site], seed: in
     )
 
 
-def _router(name: str, site_id: str | None, links: Sequence[TransportLink]) -> Router:
-    mine = [link.id for link in links if name in (link.a_id, link.b_id)]
-    ports = [Port(f"{name}-P{number}", link) for number, link in enumerate(mine, start=1)]
+@lru_cache(maxsize=16_384)
+def _port(router: str, number: int, link: str | None) -> Port:
+    return Port(f"{router}-P{number}", link)
+
+
+def _router(name: str, site_id: str | None, links: Sequence[str]) -> Router:
+    ports = [_port(name, number, link) for number, link in enumerate(links, start=1)]
     if site_id is not None:
-        ports.insert(0, Port(f"{name}-P0", None))
+        ports.insert(0, _port(name, 0, None))
     number = _short(name)
     return Router(
         id=name,
