@@ -39,6 +39,7 @@ __all__ = [
     "occurrences_24h",
     "plant",
     "proposed_repair",
+    "recall",
     "specific_problem",
 ]
 
@@ -518,3 +519,19 @@ def plant(
     if cleared_s is not None:
         del network.writable("open_alarms")[pair]
     return _replace(network, alarm, cleared_s=cleared_s, seeded=True)
+
+
+def recall(network: Network, key: str, object_id: str, raised_s: int, values: Values = ()) -> Alarm:
+    """Enter an alarm that was raised in the past; the caller sees to it that its condition holds.
+
+    Raises:
+        ToolError: If the object has an active alarm of this kind.
+    """
+    pair = (key, object_id)
+    if pair in network.open_alarms:
+        raise ToolError(f"NO_CHANGE: {object_id} has an active {key} alarm")
+    kind = dictionary()[key]
+    condition = Condition(True, raised_s - kind.raise_s, kind.severity, values, announced=True)
+    network.cancel("alarm.raise", *pair)
+    network.writable("conditions")[pair] = condition
+    return _new_alarm(network, pair, condition, raised_s)

@@ -177,14 +177,19 @@ def _accept(network: Network, case: Escalation, theirs: list[Record]) -> None:
 def _restoration_s(network: Network, case: Escalation, theirs: list[Record]) -> int:
     """Return when service is back: the utility's published time where there is one, else a draw."""
     if case.party == "power_utility":
-        notices = [
-            item for item in network.objects.values() if isinstance(item, Notice) and item.kind == "utility_outage"
-        ]
-        if notices:
-            return max(min(notice.end_s for notice in notices), network.now + MINUTE_S)
+        ends = [notice.end_s for notice in network.all(Notice) if _is_about(network, notice, theirs)]
+        if ends:
+            return max(min(ends), network.now + MINUTE_S)
     party = PARTIES[case.party]
     minutes = lognormal(party.restores_min, party.sigma, network.seed, "restoration", case.party, theirs[0].id)
     return max(case.asked_s + round(minutes * MINUTE_S), network.now + MINUTE_S)
+
+
+def _is_about(network: Network, notice: Notice, records: list[Record]) -> bool:
+    """Return whether a notice tells of a mains outage that has begun at the site of one of some power systems."""
+    sites = [network.get(Site, record.site_id) for record in records if isinstance(record, PowerSystem)]
+    named = {name for site in sites for name in (site.id, site.utility_zone)}
+    return notice.kind == "utility_outage" and notice.start_s <= network.now and not named.isdisjoint(notice.scope)
 
 
 @handles("party_restored")

@@ -227,6 +227,8 @@ class Depot(Record):
     """Spare parts in stock, by type."""
     mobile_generators: int
     """Mobile generators in stock."""
+    expected: tuple[tuple[str, int], ...] = ()
+    """When parts that are out of stock arrive, by type."""
 
     def stock(self, part_type: str) -> int:
         """Return how many parts of a type are in stock."""

@@ -198,12 +198,13 @@ def _technicians(network: Network, report: Report, site: Site | None, part_type:
 
 def _spares(network: Network, report: Report, site: Site | None, part_type: str | None) -> Report:
     depot = network.get(Depot, "DEPOT")
-    rows = [
-        (name, str(depot.stock(name)), f"{part.price:.0f}")
-        for name, part in catalogue().parts.items()
-        if part_type in (None, name)
-    ]
-    return report.fields(depot=depot.id, part_types=len(rows)).table(("part_type", "stock", "price_eur"), rows)
+    wanted = [name for name in catalogue().parts if part_type in (None, name)]
+    rows = [(name, str(depot.stock(name)), f"{catalogue().parts[name].price:.0f}") for name in wanted]
+    report.fields(depot=depot.id, part_types=len(rows))
+    expected = tuple(f"{name}@{minute(at_s)}" for name, at_s in depot.expected if name in wanted)
+    if expected:
+        report.fields(expected=expected)
+    return report.table(("part_type", "stock", "price_eur"), rows)
 
 
 def _mobile_generators(network: Network, report: Report, site: Site | None, part_type: str | None) -> Report:
