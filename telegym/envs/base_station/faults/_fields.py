@@ -9,7 +9,7 @@ from telegym.envs.base_station.faults.registry import Fault, Form, Parameters, r
 from telegym.envs.base_station.network import Network
 from telegym.envs.base_station.objects import Record
 
-__all__ = ["configuration_fault", "field_fault", "ids"]
+__all__ = ["built", "configuration_fault", "field_fault", "ids"]
 
 Values = Mapping[str, Any]
 

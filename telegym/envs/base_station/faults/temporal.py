@@ -95,19 +95,22 @@ def inject_as(network: Network, code: str, element_id: str, form: Form, seed: in
     return fault_as(code, form).inject(network, element_id, seed=seed)
 
 
-def first_outage_s(network: Network, within_s: int = DAY_S) -> int | None:
+def first_outage_s(network: Network, within_s: int = DAY_S, site_id: str | None = None) -> int | None:
     """Return when the first cell that is in service now will be out, if nobody does anything; None if none will be.
 
     Args:
         network: The network; it does not change.
         within_s: How far to look ahead.
+        site_id: Look for the moment at which the last cell of this site is out instead.
     """
     ahead = network.fork()
-    served = [cell.id for cell in ahead.all(Cell) if works.in_service(ahead, cell.id)]
+    cells = ahead.all(Cell) if site_id is None else ahead.at_site(Cell, site_id)
+    served = [cell.id for cell in cells if works.in_service(ahead, cell.id)]
+    few = 0 if site_id is not None else len(served) - 1
     end = ahead.now + within_s
     while (following := ahead.next_event_s()) is not None and following <= end:
         ahead.advance(following - ahead.now)
-        if not all(works.in_service(ahead, name) for name in served):
+        if sum(works.in_service(ahead, name) for name in served) <= few:
             return ahead.now
     return None
 

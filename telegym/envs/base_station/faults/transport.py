@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from telegym.envs.base_station import dependencies as works
 from telegym.envs.base_station.engine import MINUTE_S, handles
-from telegym.envs.base_station.faults._fields import configuration_fault, field_fault, ids
+from telegym.envs.base_station.faults._fields import built, configuration_fault, field_fault, ids
 from telegym.envs.base_station.faults._renewal import set_rain
 from telegym.envs.base_station.faults.registry import Fault, Parameters, register
 from telegym.envs.base_station.network import Network
@@ -102,15 +102,43 @@ def _draw_growth(network: Network, element: str, seed: int) -> Parameters:
     return {"growth": round((1.15 + 0.5 * uniform(seed, "growth", element)) / max(planned, 1e-3), 2)}
 
 
-CONGESTION = field_fault(
-    "transport_congestion",
-    TransportLink,
-    _draw_growth,
-    lambda network, element, details: {"growth": float(details["growth"])},
-    test=lambda link: link.role == "primary",
-    accepted=_ends,
+def _moved(network: Network, details: Parameters) -> list[Router]:
+    """Return the routers of sites that somebody moved to their secondary paths."""
+    return [network.get(Router, f"CSR-{site[1:]}") for site in str(details.get("rerouted", "")).split()]
+
+
+def _fill(network: Network, element: str, details: Parameters) -> None:
+    network.update(network.get(TransportLink, element), growth=float(details["growth"]))
+    for router in _moved(network, details):
+        network.configure(router, "active_path", "secondary", "noc-transport", str(details.get("change", "")))
+
+
+def _full(network: Network, element: str, details: Parameters) -> bool:
+    """Return whether a link carries too much: what has grown, or what was moved to it and forgotten."""
+    moved = _moved(network, details)
+    if moved:
+        return any(router.active_path == "secondary" for router in moved)
+    return bool(network.get(TransportLink, element).growth != built(network, element, "growth"))
+
+
+def _relieve(network: Network, element: str, details: Parameters) -> None:
+    network.update(network.get(TransportLink, element), growth=float(built(network, element, "growth")))
+    for router in _moved(network, details):
+        network.update(router, active_path="primary")
+
+
+CONGESTION = register(
+    Fault(
+        "transport_congestion",
+        lambda network: ids(network, TransportLink, lambda link: link.role == "primary"),
+        _draw_growth,
+        _fill,
+        _full,
+        _relieve,
+        _ends,
+    )
 )
-"""A link whose traffic has outgrown it."""
+"""A link whose traffic has outgrown it, or that carries what was moved to it and forgotten."""
 
 
 # --- ports and addresses --------------------------------------------------------------------------------
