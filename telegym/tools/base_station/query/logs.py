@@ -13,6 +13,7 @@ from telegym.envs.base_station import alarms, dependencies
 from telegym.envs.base_station.network import Network
 from telegym.envs.base_station.noise import mix
 from telegym.envs.base_station.objects import Board, Cell, Node, RadioUnit, Record, Router, Site
+from telegym.envs.base_station.process.records import WorkOrder, WorkState
 from telegym.tools.base_station import _elements as elements
 from telegym.tools.base_station._errors import Code, refusal
 from telegym.tools.base_station._format import Report, cell, second
@@ -122,6 +123,19 @@ def _kept_centrally(network: Network, names: dict[str, Record]) -> Iterator[Line
             yield Line(alarm.raised_s, level, alarm.object_id, f"FM raised {problem}")
             if alarm.cleared_s is not None:
                 yield Line(alarm.cleared_s, "INFO", alarm.object_id, f"FM cleared {problem}")
+    yield from _visits(network, names)
+
+
+def _visits(network: Network, names: dict[str, Record]) -> Iterator[Line]:
+    """Yield who came to a site, and what was done there."""
+    for order in network.all(WorkOrder):
+        if order.visit_site_id not in names or order.state is WorkState.CANCELLED:
+            continue
+        about = f"{order.id} {{}}: {order.task} by {order.technician_id}"
+        if order.state in (WorkState.ON_SITE, WorkState.DONE):
+            yield Line(order.arrival_s, "INFO", order.visit_site_id, about.format("begun"))
+        if order.left_s is not None:
+            yield Line(order.left_s, "INFO", order.visit_site_id, f"{about.format('ended')}. {order.note}".strip())
 
 
 def _own(network: Network, names: dict[str, Record]) -> Iterator[Line]:
