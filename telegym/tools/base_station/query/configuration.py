@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from telegym.envs.base_station import dependencies
 from telegym.envs.base_station.kpi import cell_bins
@@ -15,7 +16,7 @@ from telegym.tools.base_station import _measures as measures
 from telegym.tools.base_station._errors import Code, refusal
 from telegym.tools.base_station._format import Report, cell, minute, number
 
-__all__ = ["get_config", "get_config_history", "get_neighbour_relations"]
+__all__ = ["Handovers", "get_config", "get_config_history", "get_neighbour_relations", "handovers"]
 
 Row = tuple[str, ...]
 
@@ -130,36 +131,54 @@ def _part_of(network: Network, element_id: str) -> set[str] | None:
 # --- get_neighbour_relations ------------------------------------------------------------------------------
 
 
-def get_neighbour_relations(network: Network, report: Report, cell_id: str, hours: int = 24) -> Report:
-    """Answer with the neighbours of a cell, the busiest first, and with cells that users hear but nobody listed."""
-    source = network.get(Cell, cell_id)
+class Handovers(NamedTuple):
+    """Handovers of a cell to one neighbour."""
+
+    target_id: str
+    """The neighbour."""
+    attempts: int
+    """How many were tried; 0 where they are not allowed."""
+    success_pct: float | None
+    """How many of them succeeded, in per cent as shown; None if there were none."""
+
+
+def handovers(network: Network, source: Cell, hours: int) -> list[Handovers]:
+    """Return what became of a cell's handovers to its neighbours, the busiest first."""
     relations = [item for item in network.relations.values() if item.source_id == source.id]
     weights = {item.target_id: _weight(network, source, item.target_id) for item in relations}
     total = sum(weights.values()) + sum(share for _, share in _unlisted(network, source, set(weights)))
     attempts = _handover_attempts(network, source, hours)
-    report.fields(cell=source.id, pci=source.pci, arfcn=source.arfcn_dl, relations=len(relations), hours=hours)
-    rows = []
+    found = []
     for item in sorted(relations, key=lambda item: (-weights[item.target_id], item.target_id)):
-        count = round(attempts * weights[item.target_id] / total) if total else 0
-        rows.append(_relation_row(network, source, item, count))
+        tried = round(attempts * weights[item.target_id] / total) if total and item.is_ho_allowed else 0
+        success = _relation_success(network, source, item, network.get(Cell, item.target_id)) if tried else None
+        found.append(Handovers(item.target_id, tried, None if success is None else round(success, 1)))
+    return found
+
+
+def get_neighbour_relations(network: Network, report: Report, cell_id: str, hours: int = 24) -> Report:
+    """Answer with the neighbours of a cell, the busiest first, and with cells that users hear but nobody listed."""
+    source = network.get(Cell, cell_id)
+    found = handovers(network, source, hours)
+    report.fields(cell=source.id, pci=source.pci, arfcn=source.arfcn_dl, relations=len(found), hours=hours)
     columns = ("target", "ho_att", "ho_success_pct", "pci", "arfcn", "distance_m", "ho_allowed", "ext_pci")
-    _unknown(network, report, source, set(weights), attempts, total)
+    rows = [_relation_row(network, source, item) for item in found]
+    _unknown(network, report, source, hours)
     return report.table(columns, rows, details=2)
 
 
-def _relation_row(network: Network, source: Cell, item: Relation, attempts: int) -> Row:
-    target = network.get(Cell, item.target_id)
-    success = _relation_success(network, source, item, target)
-    shown = number(success) if attempts and item.is_ho_allowed else "-"
+def _relation_row(network: Network, source: Cell, tried: Handovers) -> Row:
+    target = network.get(Cell, tried.target_id)
+    relation = network.relations[f"{source.id}>{target.id}"]
     return (
-        item.target_id,
-        str(attempts if item.is_ho_allowed else 0),
-        shown,
+        target.id,
+        str(tried.attempts),
+        "-" if tried.success_pct is None else number(tried.success_pct),
         str(target.pci),
         str(target.arfcn_dl),
         f"{_distance_m(network, source, target):.0f}",
-        "yes" if item.is_ho_allowed else "no",
-        str(item.ext_pci) if item.ext_pci is not None else "-",
+        "yes" if relation.is_ho_allowed else "no",
+        str(relation.ext_pci) if relation.ext_pci is not None else "-",
     )
 
 
@@ -226,10 +245,14 @@ def _unlisted(network: Network, source: Cell, listed: set[str]) -> list[tuple[Ce
     return sorted(found, key=lambda item: (-item[1], item[0].id))
 
 
-def _unknown(network: Network, report: Report, source: Cell, listed: set[str], attempts: float, total: float) -> None:
+def _unknown(network: Network, report: Report, source: Cell, hours: int) -> None:
     """Tell which identities users report that no relation leads to."""
+    listed = {item.target_id for item in network.relations.values() if item.source_id == source.id}
+    missing = _unlisted(network, source, listed)
+    total = sum(_weight(network, source, name) for name in listed) + sum(share for _, share in missing)
+    attempts = _handover_attempts(network, source, hours)
     rows = []
-    for target, share in _unlisted(network, source, listed):
+    for target, share in missing:
         if not dependencies.in_service(network, target.id):
             continue
         count = round(attempts * share / total * 1.3) if total else 0
