@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from telegym.envs.base_station import dependencies
 from telegym.envs.base_station.network import Network
-from telegym.envs.base_station.objects import Cell
-from telegym.envs.base_station.process import changes, parties, tickets
+from telegym.envs.base_station.process import changes, parties, requester, tickets
 from telegym.envs.base_station.process.records import Ticket
 from telegym.tools.base_station import _elements as elements
 from telegym.tools.base_station._errors import Code, refusal
@@ -60,25 +58,9 @@ def ask_requester(network: Network, report: Report, ticket_id: str, question: st
     """Ask who reported a ticket, and wait for the answer."""
     delay = tickets.ask_requester(network, ticket_id, question)
     network.advance(60 * delay)
-    ticket = network.get(Ticket, ticket_id)
-    answer = tickets.answer_of(network, ticket, question, restored=_restored(network, ticket))
-    return report.fields(ticket=ticket_id, question=question, waited_min=delay).line(f"answer: {answer}")
-
-
-def _restored(network: Network, ticket: Ticket) -> bool:
-    """Return whether the cells that a ticket is about serve their users in truth."""
-    cells: dict[str, Cell] = {}
-    for name in ticket.scope:
-        if name == elements.REGION or name in network.objects:
-            cells |= {cell.id: cell for cell in elements.cells_in(network, name)}
-    view = network.epochs[-1].view if network.epochs else None
-    return all(
-        dependencies.in_service(network, name)
-        and not cell.cell_barred
-        and (view is None or (view.cells[name].access_ok and not view.cells[name].muted))
-        and dependencies.service(network, cell.node_id).user_plane
-        for name, cell in cells.items()
-    )
+    heard = requester.reply(network, network.get(Ticket, ticket_id), question)
+    report.fields(ticket=ticket_id, question=question, waited_min=delay).line(f"answer: {heard.answer}")
+    return report.line(f"said: {heard.said}") if heard.said else report
 
 
 def update_ticket(

@@ -28,7 +28,7 @@ from telegym.envs.base_station.objects import (
     Site,
     TransportLink,
 )
-from telegym.envs.base_station.process import changes, field, parties, tickets
+from telegym.envs.base_station.process import changes, field, parties, requester, tickets
 from telegym.envs.base_station.process.records import (
     Change,
     ChangeStatus,
@@ -199,11 +199,11 @@ def test_only_people_can_be_asked() -> None:
     world = network()
     assert 3 <= tickets.ask_requester(world, TICKET, "confirm_symptom") <= 20
     ticket = world.get(Ticket, TICKET)
-    assert tickets.answer_of(world, ticket, "confirm_symptom", restored=False) == "calls still drop"
-    assert tickets.answer_of(world, ticket, "confirm_restored", restored=True) == "yes"
-    assert tickets.answer_of(world, ticket, "approve_outage", restored=False) == "no"
+    assert requester.reply(world, ticket, "confirm_symptom").answer == "calls still drop"
+    assert requester.reply(world, ticket, "confirm_restored") == ("yes", "")
+    assert requester.reply(world, ticket, "approve_outage") == ("no", "")
     world.advance(8 * HOUR_S)
-    assert tickets.answer_of(world, ticket, "approve_outage", restored=False) == "yes"
+    assert requester.reply(world, ticket, "approve_outage") == ("yes", "")
     world.update(ticket, human=False)
     with pytest.raises(ToolError, match="PRECONDITION_FAILED: INC-10023 was opened by a system"):
         tickets.ask_requester(world, TICKET, "confirm_symptom")

@@ -12,7 +12,6 @@ from telegym.envs.base_station.process.records import Diagnosis, Note, Notificat
 __all__ = [
     "MAX_DIAGNOSES",
     "SERVICE_LEVELS_MIN",
-    "answer_of",
     "ask_requester",
     "close_ticket",
     "notify",
@@ -89,7 +88,7 @@ def requester_delay_min(network: Network, ticket: Ticket) -> int:
 
 
 def ask_requester(network: Network, ticket_id: str, question: str) -> int:
-    """Ask the requester; the answer is that of `answer_of` once the delay has passed.
+    """Ask the requester; the answer is that of `requester.reply` once the delay has passed.
 
     Returns:
         The delay in minutes.
@@ -103,24 +102,6 @@ def ask_requester(network: Network, ticket_id: str, question: str) -> int:
     delay = requester_delay_min(network, ticket)
     network.update(ticket, notes=(*ticket.notes, Note(network.now, f"asked: {question}")))
     return delay
-
-
-def answer_of(network: Network, ticket: Ticket, question: str, *, restored: bool) -> str:
-    """Return what the requester answers now.
-
-    Args:
-        network: The network.
-        ticket: A ticket that a person reported.
-        question: One of the questions of `ask_requester`.
-        restored: Whether service is back in truth.
-    """
-    if question == "approve_outage":
-        first, last = ticket.blackout_h
-        hour = network.now // 3600 % 24
-        return "no" if first <= hour < last else "yes"
-    if question == "confirm_restored":
-        return "yes" if restored else "no"
-    return dict(ticket.answers).get(question, "unknown")
 
 
 def submit_diagnosis(
