@@ -81,7 +81,7 @@ def rumours_for(level: int) -> Rumours:
     return Rumours(late_root=0.25)
 
 
-def prepare_background(network: Network, *, seed: int, level: int, site_id: str) -> None:
+def prepare_background(network: Network, *, seed: int, level: int, site_id: str, spared: Iterable[str] = ()) -> None:
     """Bring about what else goes on in a region, an hour or more before a case begins.
 
     Args:
@@ -89,10 +89,11 @@ def prepare_background(network: Network, *, seed: int, level: int, site_id: str)
         seed: Decides everything.
         level: Difficulty of the case, from 0: more of it misleads in harder cases.
         site_id: Site of the case; what is wrong elsewhere has nothing to do with it.
+        spared: More sites where no old alarm may be, such as those of further faults.
     """
     seed = mix(seed, "background")
     _explain_plan(network, seed)
-    _old_alarms(network, seed, OLD_ALARMS[level >= 2], _unrelated(network, site_id))
+    _old_alarms(network, seed, OLD_ALARMS[level >= 2], _unrelated(network, site_id, frozenset(spared)))
     if level >= 2:
         _decoy_changes(network, seed, site_id)
         _notices(network, seed, site_id)
@@ -104,13 +105,13 @@ def prepare_background(network: Network, *, seed: int, level: int, site_id: str)
     network.settle()
 
 
-def _unrelated(network: Network, site_id: str) -> list[str]:
+def _unrelated(network: Network, site_id: str, spared: frozenset[str]) -> list[str]:
     """Return the sites that the case's traffic does not pass, and whose traffic does not pass the case's site."""
     ways = network.region.transport.paths[site_id].values()
     links = [network.get(TransportLink, name) for way in ways for name in way]
     passed = {site_id, *(f"S{end[4:]}" for link in links for end in (link.a_id, link.b_id))}
     passed.update(network.index.behind.get(f"CSR-{site_id[1:]}", ()))
-    others = [site.id for site in network.all(Site) if site.id != site_id]
+    others = [site.id for site in network.all(Site) if site.id not in {site_id, *spared}]
     return [name for name in others if name not in passed] or others
 
 

@@ -72,6 +72,15 @@ def test_old_alarms_are_minor_old_elsewhere_and_of_several_kinds() -> None:
     assert all(dictionary()[key].service != "yes" for key in kinds)
 
 
+def test_more_sites_can_be_spared() -> None:
+    for seed in range(20):
+        network = Network("S1", 1, seed=seed, start_s=BEGIN_S)
+        spared = {"S003", "S004", "S005"}
+        prepare_background(network, seed=seed, level=3, site_id=CASE, spared=spared)
+        assert len(active_alarms(network)) >= 3
+        assert spared.isdisjoint(alarm.site_id for alarm in active_alarms(network))
+
+
 @pytest.mark.parametrize(("archetype", "region"), [("U1", 0), ("R1", 3), ("M1", 2), ("X1", 1), ("X3", 0)])
 def test_old_alarms_stay_nothing_comes_to_them_and_nobody_suffers(archetype: str, region: int) -> None:
     for seed in range(8):
