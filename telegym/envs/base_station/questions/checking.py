@@ -47,7 +47,7 @@ _STOP = frozenset(
 _NEAR = re.compile(
     r"(?:about|approx\.?|approximately|around|circa|roughly|answer|=|:|~|≈|约|大约|约为|是|为|答案|\s)*", re.I
 )
-_NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?:e[-+]?\d{1,2})?(?![\d])", re.I)
+_NUMBER = re.compile(r"(?<![A-Za-z0-9_.])[-+]?\d+(?:\.\d+)?(?:e[-+]?\d{1,2})?(?![\d])", re.I)
 _THOUSANDS = re.compile(r"(?<![\d.,])(\d{1,3}(?:[,' ]\d{3})+)(?![\d])")
 _DECIMAL_COMMA = re.compile(r"^(\D*\d+),(\d{1,2})(?!\d)(\D*)$")
 _SEPARATORS = re.compile(r"[,;、|/\n\s]+")

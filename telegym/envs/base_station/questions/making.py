@@ -43,7 +43,7 @@ VARIANTS = ("A", "B")
 """Sets of sentences: one to learn from, one to be judged by."""
 UNANSWERABLE_SHARE = 0.05
 """Share of questions without an answer."""
-MAX_SUBJECTS = 60
+MAX_SUBJECTS = 150
 """Most subjects that are tried for one template."""
 _NUMBER = re.compile(r"\d+")
 

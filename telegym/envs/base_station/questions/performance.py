@@ -135,19 +135,27 @@ def _outage(network: Network, slots: Slots) -> Expected | None:
     network.settle()
     length = minutes_between(slots["start"], slots["end"]) * MINUTE_S // BIN_S
     end = next(end for end in range(network.now // BIN_S, 0, -1) if clock_text(end * BIN_S) == slots["end"])
-    return quantity(_outage_min(network, slots["cell"], end - length, length), "min", absolute=15.0)
+    return quantity(_outage_min(network, slots["cell"], end - length, length), "min", absolute=5.0)
 
 
 def _find_outage(slots: Slots) -> Steps[Answer]:
-    text = yield from look(
-        "get_kpi", element_id=slots["cell"], kpis=["cell_availability_pct"], hours=24 * DAYS, granularity="day"
-    )
-    days, _ = series(text, "cell_availability_pct")
+    kpis = ["cell_availability_pct"]
+    text = yield from look("get_kpi", element_id=slots["cell"], kpis=kpis, hours=24 * DAYS, granularity="day")
+    days, _ = series(text, kpis[0])
     minutes = 0.0
     for day, available in days.items():
-        length = min(minutes_between(day, slots["end"]), 1440)
-        found = yield from calculate("availability_to_minutes", availability_pct=available, days=length / 1440)
-        minutes += float(found["outage_min"])
+        if minutes_between(day, slots["end"]) >= 1440:
+            found = yield from calculate("availability_to_minutes", availability_pct=available, days=1)
+            minutes += float(found["outage_min"])
+    today: dict[str, float] = {}
+    for offset in (0, 12):
+        text = yield from look(
+            "get_kpi", element_id=slots["cell"], kpis=kpis, hours=12, end_offset_hours=offset, granularity="15min"
+        )
+        today |= series(text, kpis[0])[0]
+    for time, available in today.items():
+        if 0 < minutes_between(time, slots["end"]) <= minutes_between(slots["start"], slots["end"]) % 1440:
+            minutes += (100 - available) / 100 * 15
     return Answer(f"{minutes:.0f}", "min")
 
 

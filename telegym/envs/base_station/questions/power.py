@@ -96,24 +96,31 @@ def _notice(network: Network, site_id: str) -> Notice | None:
 
 
 def _outage_subjects(network: Network, seed: int) -> Iterator[Slots]:
+    """Yield sites with a time to bridge that is as often too long as not, as far as the outage allows."""
     network.settle()
+    leftover = []
     for site in sites(network, seed):
         notice, power = _notice(network, site.id), _power(network, site.id)
         if notice is None or power.dark or power_model.supplied(power):
             continue
         rest = (notice.end_s - network.now) / MINUTE_S
         left = power_model.autonomy_min(network, power)
-        survives = uniform(seed, "survives", site.id) < 0.5
-        factor = (
-            0.35 + 0.5 * uniform(seed, "need", site.id) if survives else 1.15 + 0.5 * uniform(seed, "need", site.id)
-        )
+        survives = uniform(seed, "survives") < 0.5
+        low, high = (0.35, 0.85) if survives else (1.15, 1.65)
+        factor = low + (high - low) * uniform(seed, "need", site.id)
         extra = max(5 * round((left * factor - rest) / 5), 0)
-        yield {"site": site.id, "extra_min": extra, "now": clock_text(network.now)}
+        slots = {"site": site.id, "extra_min": extra, "now": clock_text(network.now)}
+        if survives == (rest + extra <= left):
+            yield slots
+        else:
+            leftover.append(slots)
+    yield from leftover
 
 
 def _no_outage(network: Network, seed: int) -> Iterator[Slots]:
+    outages = [item for item in network.all(Notice) if item.kind == "utility_outage"]
     for site in sites(network, seed):
-        if _notice(network, site.id) is None and works.power_controller_reachable(network, site.id):
+        if not any(site.id in item.scope for item in outages) and works.power_controller_reachable(network, site.id):
             extra = 15 * round(2 + 6 * uniform(seed, "need", site.id))
             yield {"site": site.id, "extra_min": extra, "now": clock_text(network.now)}
 

@@ -262,7 +262,7 @@ def _find_twins(slots: Slots) -> Steps[Answer]:
 
 FOLLOWS_LOAD = 0.5
 """Correlation from which interference is said to follow a cell's own load."""
-RISE_DB, CLEAR_DB, CLEAR_CORRELATION = 3.0, 1.0, 0.12
+RISE_DB, CLEAR_DB, CLEAR_CORRELATION = 3.0, 1.0, 0.08
 """What makes an answer clear: rise of the worst cell, distance to the next one, distance to the limit above."""
 
 
@@ -281,8 +281,9 @@ def _uplink(network: Network, cell_id: str, hours: int) -> tuple[float, float] |
 
 
 def _interference_subjects(network: Network, seed: int) -> Iterator[Slots]:
+    """Yield sites with windows that hold enough periods for a correlation, the shortest first."""
     for site in shuffled(list(network.all(Site)), seed, "site"):
-        yield from ({"site": site.id, "hours": hours} for hours in (2, 6, 24))
+        yield from ({"site": site.id, "hours": hours} for hours in (2, 3, 4, 6, 12, 24))
 
 
 def _most_disturbed(network: Network, slots: Slots) -> Expected | None:
