@@ -12,10 +12,12 @@ from telegym.core.messages import Message
 from telegym.core.score import Score
 from telegym.core.task import Task, TaskSet
 from telegym.core.tool import Toolkit
+from telegym.envs.base_station.cases import beginning
 from telegym.envs.base_station.network import Network
 from telegym.envs.base_station.outcome import outcome
-from telegym.envs.base_station.policy import policy_variant
-from telegym.envs.base_station.tasks import BaseStationTasks, Split, add_ticket, build_case
+from telegym.envs.base_station.players.steps import as_message, next_call
+from telegym.envs.base_station.policy import PolicyConstants, policy_variant
+from telegym.envs.base_station.tasks import KINDS, BaseStationTasks, Kind, Split
 
 if TYPE_CHECKING:
     from telegym.core.episode import Episode, Limits
@@ -30,8 +32,9 @@ class BaseStation(Environment):
         split: train, dev, test, ood-faults or ood-topology.
         count: How many tasks.
         seed: Decides the tasks.
-        easiest: Lowest difficulty of causes, 1 to 5.
-        hardest: Highest difficulty of causes, 1 to 5.
+        easiest: Lowest level, 0 to 5.
+        hardest: Highest level, 0 to 5.
+        kind: Kinds of tasks, separated by commas: RES, DIA, PRV, NOF, ESC, QNA; or all.
         profile: Tools the agent gets: core, full, or family: and a letter.
         results: How much tools show: full, or terse for small contexts.
         policy: Version of the policy.
@@ -49,8 +52,9 @@ class BaseStation(Environment):
         split: Split = "train",
         count: int = 1000,
         seed: int = 0,
-        easiest: int = 1,
+        easiest: int = 0,
         hardest: int = 5,
+        kind: str = "all",
         profile: str = "full",
         results: str = "full",
         policy: str = "train-1",
@@ -58,17 +62,22 @@ class BaseStation(Environment):
     ) -> None:
         from telegym.tools.base_station import toolkit
 
-        self._tasks = BaseStationTasks(seed, split, count, levels=(easiest, hardest), language=language)
-        if profile == "qa":
-            raise ConfigurationError("profile 'qa' is for questions; valid here: core, full, family:<letter>")
+        self._tasks = BaseStationTasks(
+            seed, split, count, levels=(easiest, hardest), kinds=_kinds(kind), language=language
+        )
+        if profile == "qa" and _kinds(kind) != ("QNA",):
+            raise ConfigurationError("profile 'qa' is for kind QNA alone; valid here: core, full, family:<letter>")
         self._toolkit = toolkit(profile, language, results)
-        self._constants = policy_variant(policy)
+        self._reading = self._toolkit.without_actions()
+        self.constants: PolicyConstants = policy_variant(policy)
+        """The numbers of the policy."""
         self._options = {
             "split": split,
             "count": count,
             "seed": seed,
             "easiest": easiest,
             "hardest": hardest,
+            "kind": kind,
             "profile": profile,
             "results": results,
             "policy": policy,
@@ -87,10 +96,10 @@ class BaseStation(Environment):
 
     @property
     def limits(self) -> Limits:
-        """Sixty calls, twelve hours, and no patience with calls that keep failing."""
+        """Eighty calls, a day, and no patience with calls that keep failing."""
         from telegym.core.episode import Limits
 
-        return Limits(hops=None, errors=20, turns=60, minutes=720.0)
+        return Limits(hops=None, errors=20, turns=80, minutes=1440.0)
 
     @property
     def text_ends_episode(self) -> bool:
@@ -98,18 +107,16 @@ class BaseStation(Environment):
         return True
 
     def toolkit(self, task: Task) -> Toolkit:
-        """Return the tools of the profile."""
-        return self._toolkit
+        """Return the tools of the profile; those that act are not there where only a diagnosis is asked for."""
+        return self._reading if task.data["kind"] == "DIA" else self._toolkit
 
     def build_world(self, task: Task, seed: int = 0) -> Network:
         """Return the network at the time of the ticket; the task alone decides it, not the seed."""
-        network, _ = build_case(task.data)
-        add_ticket(network, task.data)
-        return network
+        return beginning(task.data)
 
     def instructions(self, task: Task) -> str:
         """Return the policy with its numbers."""
-        return _policy_text(self._options["language"]).format(**self._constants.model_dump())
+        return _policy_text(self._options["language"]).format(**self.constants.model_dump())
 
     def opening(self, task: Task) -> list[Message]:
         """Return the ticket."""
@@ -118,6 +125,19 @@ class BaseStation(Environment):
     def score(self, episode: Episode) -> Score:
         """Return the strict score: the case is diagnosed, repaired and closed, and nothing else was harmed."""
         return outcome(episode)
+
+    def hint(self, episode: Episode) -> Message | None:
+        """Return what the oracle would do next."""
+        from telegym.envs.base_station.players.oracle import oracle
+
+        call = next_call(episode, oracle)
+        return as_message(call, len(episode.calls)) if call is not None else None
+
+
+def _kinds(text: str) -> tuple[Kind, ...]:
+    """Return the kinds in a text; unknown ones are refused by the tasks."""
+    names = KINDS if text == "all" else tuple(name.strip().upper() for name in text.split(","))
+    return names  # type: ignore[return-value]
 
 
 @cache

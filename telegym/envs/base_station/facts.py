@@ -78,6 +78,10 @@ class CaseTruth(NamedTuple):
     """Whether the trouble comes and goes."""
     children: tuple[str, ...] = ()
     """Other open tickets about the same trouble."""
+    harmless: tuple[Defect, ...] = ()
+    """What is there as well, and need be neither named nor repaired."""
+    repairing: bool = True
+    """Whether the agent is to repair, or only to say what is wrong."""
 
 
 # --- elements -------------------------------------------------------------------------------------------
@@ -263,7 +267,7 @@ def make_trace(final: Network, truth: CaseTruth, *, restored: bool, left_behind:
         priority_set=ticket.priority in right,
         intermittent=truth.intermittent,
         children=truth.children,
-        third_party=main.party if main is not None else None,
+        third_party=main.party if main is not None and truth.repairing else None,
         parties=_parties(truth),
         hand_over_allowed=main.hand_over if main is not None else False,
         restored=restored,
@@ -561,11 +565,20 @@ def _mains_left(network: Network, defect: Defect, earlier: Sequence[LoggedCall])
     return power.generator is not None and not _tried(earlier, "control_site_power", action="start_generator")
 
 
+def _unit_left(network: Network, defect: Defect, earlier: Sequence[LoggedCall]) -> bool:
+    unit = network.get(RadioUnit, defect.element_id)
+    if not _tried(earlier, "reset_unit", unit_id=unit.id):
+        return True
+    _, feed = network.breaker(unit.breaker_id)
+    return feed.remote and not _tried(earlier, "reset_unit", unit_id=unit.id, mode="power_cycle")
+
+
 _AFAR: dict[str, Callable[[Network, Defect, Sequence[LoggedCall]], bool]] = {
     "site_mains_breaker_trip": _breaker_left,
     "dc_breaker_left_open": _breaker_left,
     "csr_port_or_sfp_failure": _port_left,
     "gnss_antenna_failure": _clock_left,
+    "radio_unit_software_hang": _unit_left,
     "utility_mains_outage": _mains_left,
 }
 

@@ -89,6 +89,15 @@ def profile_tools(profile: str) -> tuple[str, ...]:
 
 
 @cache
+def _acting() -> frozenset[str]:
+    """Return the tools that change the network, send people, or interrupt service for a test."""
+    known = definitions()
+    acting = {name for name, item in known.items() if item.group in ("remote_action", "field")}
+    tests = {name for name, item in known.items() if item.group == "diagnostic" and item.risk != "read_only"}
+    return frozenset((acting | tests | {"request_change_approval", "escalate_ticket"}) - {"run_link_test"})
+
+
+@cache
 def _reading() -> frozenset[str]:
     """Return the tools that change nothing but the clock."""
     return frozenset(name for name, item in definitions().items() if item.kind == "read")
@@ -145,6 +154,11 @@ class NetworkToolkit(Toolkit):
     def with_tools(self, tools: Iterable[Tool]) -> NetworkToolkit:
         """Return a toolkit with more tools at the end."""
         return NetworkToolkit([*self, *tools], self.name)
+
+    def without_actions(self) -> NetworkToolkit:
+        """Return the tools that look, talk and end a case, without those that change the network."""
+        kept = [tool for tool in self if tool.name not in _acting()]
+        return NetworkToolkit(kept, f"{self.name} reading")
 
     def execute(self, world: World, call: ToolCall) -> ToolOutcome:
         """Validate and run one call, and let its time pass.

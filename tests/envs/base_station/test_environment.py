@@ -21,10 +21,11 @@ from telegym.core.errors import ConfigurationError, TaskError
 from telegym.core.messages import Message, ToolCall
 from telegym.core.replay import replay
 from telegym.core.task import Task
+from telegym.envs.base_station.cases import TICKET, build_case, namings, truth_of
 from telegym.envs.base_station.environment import BaseStation
 from telegym.envs.base_station.faults import fault, fault_codes, fault_infos
 from telegym.envs.base_station.network import Network
-from telegym.envs.base_station.tasks import HELD_OUT_FAULTS, SPLITS, TICKET, BaseStationTasks, build_case
+from telegym.envs.base_station.tasks import HELD_OUT_COMBINATIONS, HELD_OUT_FAULTS, SPLITS, BaseStationTasks
 
 ROOT = Path(__file__).resolve().parents[3]
 Call = tuple[str, dict[str, Any]]
@@ -32,11 +33,20 @@ Call = tuple[str, dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def environment() -> BaseStation:
-    return BaseStation(split="train", count=150, seed=3)
+    return BaseStation(split="train", count=400, seed=3, kind="RES,NOF")
 
 
 def with_cause(environment: BaseStation, code: str) -> Task:
-    return next(task for task in environment.tasks if task.labels["cause"] == code)
+    """Return a task with one cause, reported by a system."""
+    return next(
+        task
+        for task in environment.tasks
+        if task.labels["cause"] == code and not task.data["ticket"]["human"] and task.data["combination"] is None
+    )
+
+
+def element_of(task: Task) -> str:
+    return str(task.data["faults"][0]["element_id"])
 
 
 def say(episode: Episode, name: str, arguments: dict[str, Any]) -> str:
@@ -60,7 +70,10 @@ def test_tasks_are_of_their_split(split: str) -> None:
     for task in tasks:
         unseen = task.data["archetype"].startswith("X")
         assert unseen == (split == "ood-topology")
-        assert (task.labels["cause"] in HELD_OUT_FAULTS) == (split == "ood-faults")
+        causes = {item["code"] for item in task.data["faults"]}
+        if split != "ood-combinations":
+            assert bool(causes & HELD_OUT_FAULTS) == (split == "ood-faults")
+        assert (task.data["combination"] in HELD_OUT_COMBINATIONS) == (split == "ood-combinations")
         assert tasks.by_id(task.id) == task and task in tasks
     assert len(set(tasks.ids)) == 12
 
@@ -78,17 +91,19 @@ def test_the_seed_decides_the_tasks() -> None:
 
 
 def test_levels_choose_causes() -> None:
-    for task in BaseStationTasks(0, "train", 15, levels=(1, 2)):
-        assert task.labels["level"] in (1, 2)
+    for task in BaseStationTasks(0, "train", 15, levels=(1, 2), kinds=("RES",)):
+        assert task.labels["level"] in (1, 2) and task.labels["kind"] == "RES"
+        assert fault_infos()[task.labels["cause"]].level <= task.labels["level"]
 
 
 @pytest.mark.parametrize(
     ("options", "error"),
     [
         ({"split": "tset"}, "Did you mean 'test'"),
-        ({"hardest": 9}, "levels go from 1 to 5"),
+        ({"hardest": 9}, "go from 0 to 5"),
+        ({"kind": "REZ"}, "Did you mean 'RES'"),
         ({"language": "fr"}, "no language 'fr'"),
-        ({"profile": "qa"}, "is for questions"),
+        ({"profile": "qa"}, "is for kind QNA"),
         ({"policy": "one-resett"}, "Did you mean 'one-reset'"),
     ],
 )
@@ -101,10 +116,10 @@ def test_wrong_options_are_named(options: dict[str, Any], error: str) -> None:
 
 def test_the_ticket_comes_after_the_fault_and_the_fault_is_there(environment: BaseStation) -> None:
     for task in environment.tasks[:20]:
-        network, defect = build_case(task.data)
+        network, defects = build_case(task.data)
         assert network.minutes == 0
-        assert network.now - defect.since_s >= 20 * 60
-        assert defect.code == task.labels["cause"]
+        assert network.now - defects[0].since_s >= 10 * 60
+        assert defects[0].code == task.labels["cause"]
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -141,10 +156,10 @@ REMOTE: dict[str, Any] = {
 
 @pytest.mark.parametrize("code", REMOTE)
 def test_a_case_is_solved_from_afar(environment: BaseStation, code: str) -> None:
-    tasks = (task for task in environment.tasks if task.labels["cause"] == code)
-    task = next(task for task in tasks if not dict(build_case(task.data)[1].parameters).get("stubborn"))
+    tasks = (task for task in environment.tasks if task.labels["cause"] == code and task.data["combination"] is None)
+    task = next(task for task in tasks if not dict(truth_of(task.data).defects[0].parameters).get("stubborn"))
     episode = Episode(environment, task)
-    element = task.data["element_id"]
+    element = element_of(task)
     assert episode.score().value == 0
     say(episode, "list_alarms", {})
     for name, arguments in REMOTE[code](element):
@@ -158,7 +173,7 @@ def test_a_case_is_solved_from_afar(environment: BaseStation, code: str) -> None
 def test_a_case_is_solved_on_site(environment: BaseStation) -> None:
     task = with_cause(environment, "radio_unit_hardware_failure")
     episode = Episode(environment, task)
-    unit = task.data["element_id"]
+    unit = element_of(task)
     part = next(iter(p for p in [f"RU_{unit.split('-')[2]}", f"AAU_{unit.split('-')[2]}"]))
     part = part if unit.split("-")[2] not in ("N35", "N26") else f"AAU_{unit.split('-')[2]}"
     order = {"site_id": f"S{unit.split('-')[1]}", "task": "radio_hw", "ticket_id": TICKET, "spare_part_types": [part]}
@@ -183,23 +198,25 @@ def test_what_is_not_done_is_named(environment: BaseStation) -> None:
     assert "PRECONDITION_FAILED" in say(
         episode, "close_ticket", {"ticket_id": TICKET, "resolution": "fixed_remote", "summary": "done"}
     )
-    finish(episode, "wrong_tac", task.data["element_id"])
+    finish(episode, "wrong_tac", element_of(task))
     score = episode.score()
     assert score.value == 0
-    assert score.components == {"diagnosis": 0, "restored": 0, "closed": 1, "collateral": 1, "clean": 1}
-    assert len(score.reasons) == 2
+    checks = {name: score.components[name] for name in ("named", "restored", "closed", "undamaged", "tidy")}
+    assert checks == {"named": 0, "restored": 0, "closed": 1, "undamaged": 1, "tidy": 1}
+    assert score.reasons[:2] == ("the diagnosis is missing or wrong", "the cause is still there")
+    assert 0 < score.components["reward"] < 0.6
 
 
 def test_harm_elsewhere_is_seen(environment: BaseStation) -> None:
     task = with_cause(environment, "cell_barred")
     episode = Episode(environment, task)
-    cell = task.data["element_id"]
+    cell = element_of(task)
     other = next(name for name in episode.world.region.cells_of[cell.split("-")[1]] if name != cell)  # type: ignore[attr-defined]
     say(episode, "set_parameter", {"element_id": cell, "parameter": "cell_barred", "value": "false"})
     say(episode, "set_admin_state", {"element_id": other, "state": "LOCKED", "reason": "test"})
     finish(episode, "cell_barred", cell)
     score = episode.score()
-    assert (score.value, score.components["collateral"], score.components["clean"]) == (0, 0, 0)
+    assert (score.value, score.components["undamaged"], score.components["tidy"]) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("calls", [[], [("wait", {"minutes": 240})], [("list_alarms", {})] * 3])
@@ -279,12 +296,18 @@ def test_it_is_a_gymnasium_environment() -> None:
 @settings(max_examples=10, deadline=None)
 def test_the_perfect_repair_is_worth_everything(seed: int) -> None:
     """What is undone, rightly diagnosed and closed is a success: the score asks for nothing impossible."""
-    environment = BaseStation(count=1, seed=seed)
+    environment = BaseStation(count=1, seed=seed, kind="RES")
     task = environment.tasks[0]
     episode = Episode(environment, task)
-    _, defect = build_case(task.data)
+    truth = truth_of(task.data)
     assert isinstance(episode.world, Network)
-    fault(defect.code).undo(episode.world, defect)
-    episode.world.advance(3600)
-    finish(episode, defect.code, defect.element_id)
+    for defect in truth.defects:
+        fault(defect.code).undo(episode.world, defect)
+    episode.world.advance(1800)
+    named = [namings(truth.network, defect)[0] for defect in truth.defects]
+    extra = [f"{item.code}@{item.element_id}" for item in named[1:]]
+    diagnosis = {"ticket_id": TICKET, "root_cause": named[0].code, "element_id": named[0].element_id}
+    say(episode, "submit_diagnosis", {**diagnosis, "additional_causes": extra} if extra else diagnosis)
+    closing = {"ticket_id": TICKET, "resolution": "fixed_remote", "summary": f"{named[0].element_id}: repaired"}
+    say(episode, "close_ticket", closing)
     assert episode.score().value == 1, episode.score()

@@ -15,12 +15,16 @@ __all__ = ["INTERFERER", "emitter_id"]
 
 
 def _draw(network: Network, element: str, seed: int) -> Parameters:
+    """Draw a transmitter that the cell hears at -104 to -90 dBm, and what it sends for that."""
     width = choice((7, 12, 25), seed, "width", element)
     prbs = LAYERS[network.get(Cell, element).layer].prbs
+    distance = integer(80, 260, seed, "distance", element)
+    bearing = round(-40 + 80 * uniform(seed, "bearing", element), 1)
+    lost = 35.0 * math.log10(distance / 100.0) + 12.0 * (bearing / 65.0) ** 2
     return {
-        "distance_m": integer(80, 260, seed, "distance", element),
-        "bearing_deg": round(-40 + 80 * uniform(seed, "bearing", element), 1),
-        "power_dbm": round(-84.0 + 12.0 * uniform(seed, "power", element), 1),
+        "distance_m": distance,
+        "bearing_deg": bearing,
+        "power_dbm": round(-104.0 + 14.0 * uniform(seed, "power", element) + lost, 1),
         "first_prb": integer(0, max(prbs - width, 0), seed, "place", element),
         "width_prb": min(width, prbs),
     }

@@ -13,6 +13,10 @@ from telegym.envs.base_station.objects import Cell, Relation
 __all__: list[str] = []
 
 
+_CROSSED = (0.03, 0.11)
+"""Share of a cell's border towards a neighbour that is forgotten: more would be noticed at once, less never."""
+
+
 def _neighbours(network: Network, cell_id: str) -> list[str]:
     """Return the cells of the same layer that a cell overlaps, the strongest first, without those of its own site."""
     tag = cell_id.split("-")[1]
@@ -21,6 +25,14 @@ def _neighbours(network: Network, cell_id: str) -> list[str]:
     order = np.argsort(-row, kind="stable").tolist()
     site = cell_id.split("-")[0]
     return [names[index] for index in order if row[index] > 0 and not names[index].startswith(f"{site}-")]
+
+
+def _border(network: Network, cell_id: str, other: str) -> float:
+    """Return which share of a cell's border is towards another one."""
+    tag = cell_id.split("-")[1]
+    names, overlap = network.region.cells_of[tag], network.region.overlap[tag]
+    row = overlap[names.index(cell_id)]
+    return float(row[names.index(other)] / max(row.sum(), 1e-12))
 
 
 def _bordering(network: Network) -> list[str]:
@@ -42,13 +54,15 @@ def _confused(network: Network) -> list[str]:
 
 
 def _twin(network: Network, cell_id: str) -> str | None:
-    """Return a cell that the same source borders on, and that does not border on the cell itself."""
-    own = set(_neighbours(network, cell_id))
-    for source in _neighbours(network, cell_id)[:4]:
-        for other in _neighbours(network, source)[:6]:
-            if other != cell_id and other not in own and other.split("-")[0] != cell_id.split("-")[0]:
-                return other
-    return None
+    """Return the cell that a neighbour has most reason to mistake for this one; none that borders on it itself."""
+    own = {cell_id, *_neighbours(network, cell_id)}
+    found: dict[str, float] = {}
+    for source in _neighbours(network, cell_id)[:6]:
+        here = _border(network, source, cell_id)
+        for other in _neighbours(network, source):
+            if other not in own and other.split("-")[0] != cell_id.split("-")[0]:
+                found[other] = max(found.get(other, 0.0), min(here, _border(network, source, other)))
+    return max(sorted(found), key=lambda other: found[other], default=None)
 
 
 def _draw_twin(network: Network, element: str, seed: int) -> Parameters:
@@ -93,15 +107,24 @@ def _forgotten(network: Network, element: str, details: Parameters) -> bool:
     return not isinstance(relation, Relation) or not relation.is_ho_allowed
 
 
+def _draw_forgotten(network: Network, element: str, seed: int) -> Parameters:
+    """Draw a neighbour of some weight; where there is none, the one nearest to it."""
+    low, high = _CROSSED
+    weights = {name: _border(network, element, name) for name in _neighbours(network, element)}
+    fit = [name for name, weight in weights.items() if low <= weight <= high]
+    nearest = min(weights, key=lambda name: abs(weights[name] - high))
+    return {"target": choice(fit, seed, "target", element) if fit else nearest}
+
+
 register(
     Fault(
         "missing_neighbour",
         _bordering,
-        lambda network, element, seed: {"target": _neighbours(network, element)[0]},
+        _draw_forgotten,
         _forget,
         _forgotten,
         _remember,
-        lambda network, element: (element, f"{element}>{_neighbours(network, element)[0]}"),
+        lambda network, element: (element, *(f"{element}>{name}" for name in _neighbours(network, element))),
     )
 )
 

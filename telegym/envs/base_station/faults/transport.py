@@ -153,6 +153,12 @@ def _ports(network: Network) -> list[str]:
     return found
 
 
+def _optical(network: Network, element: str) -> bool:
+    """Return whether a port has a module that can die: those to microwave radios are electrical."""
+    _, port = network.port(element)
+    return port.link_id is None or not network.get(TransportLink, port.link_id).kind.startswith("mw")
+
+
 def _break_port(network: Network, element: str, details: Parameters) -> None:
     network.set_port(element, hung=bool(details["hung"]), sfp_failed=not details["hung"])
 
@@ -166,7 +172,9 @@ register(
     Fault(
         "csr_port_or_sfp_failure",
         _ports,
-        lambda network, element, seed: {"hung": uniform(seed, "hang", element) < 0.35},
+        lambda network, element, seed: {
+            "hung": not _optical(network, element) or uniform(seed, "hang", element) < 0.35
+        },
         _break_port,
         lambda network, element, details: _port_bad(network, element),
         lambda network, element, details: network.set_port(element, hung=False, sfp_failed=False),

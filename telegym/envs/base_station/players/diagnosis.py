@@ -2,13 +2,14 @@
 
 Steps go from the loud to the silent: alarms and notices, what the alarms point to, the change log, then what only
 measurements show. After every answer the causes that are still possible are weighed; the first that is confirmed and
-could have caused what the ticket says ends the search.
+could have caused what the ticket says ends the search, but for a look at what often comes with it. What harms nobody, a
+sensor that lies or an alarm that nobody cleared, is only named if nothing else is found.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -28,6 +29,26 @@ __all__ = ["MAX_CALLS", "Diagnosis", "diagnose"]
 
 MAX_CALLS = 25
 """Most calls of a diagnosis."""
+UNEVEN_DB = 1.5
+"""Difference between branches, or rise of a cell's uplink, that is worth a test."""
+WEAK = frozenset({"stale_alarm", "faulty_sensor_false_alarm"})
+"""Causes that explain no trouble of customers."""
+CONSEQUENT = frozenset({"mass_event_congestion", "transport_congestion", "outage_spillover"})
+"""Causes that others would explain as well."""
+WIDE = frozenset(
+    {
+        *("utility_mains_outage", "backhaul_fibre_cut", "microwave_rain_fade", "csr_port_or_sfp_failure"),
+        *("transport_congestion", "outage_spillover", "cooling_system_failure", "site_mains_breaker_trip"),
+    }
+)
+"""Causes that are felt at other places than where they are."""
+PAIRED = {
+    "utility_mains_outage": "battery_capacity_degraded",
+    "site_mains_breaker_trip": "battery_capacity_degraded",
+    "passive_intermodulation": "external_interferer",
+    "external_interferer": "passive_intermodulation",
+}
+"""Causes that are looked for beside others."""
 
 
 class Diagnosis(NamedTuple):
@@ -38,7 +59,7 @@ class Diagnosis(NamedTuple):
     element_id: str
     """Where."""
     additional: tuple[tuple[str, str], ...]
-    """Further causes that were confirmed at the same place, with their elements."""
+    """Further causes that were confirmed there, with their elements."""
     confirmed: bool
     """Whether it was shown, not only suspected."""
     notes: tuple[str, ...]
@@ -84,18 +105,26 @@ class _Case:
         return any(item.call == _Asked(call.tool, call.arguments) for item in self.records)
 
     def alarms(self, *keys: str, kinds: Sequence[str] = ()) -> tuple[str, ...]:
-        """Return the objects with one of some alarms, those of the ticket's sites first."""
+        """Return the objects with one of some alarms, those of the ticket's sites first, then active before cleared."""
         found = [
             name
             for (name, fact) in self.seen.facts
             if fact.startswith("alarm.") and fact[6:] in keys and kind_of(name) not in (None, "site")
         ]
         wanted = [name for name in dict.fromkeys(found) if not kinds or kind_of(name) in kinds]
-        return tuple(sorted(wanted, key=lambda name: site_of(name) not in self.sites))
+        return tuple(sorted(wanted, key=lambda name: (site_of(name) not in self.sites, not self._active(name, keys))))
 
-    def active(self, name: str, key: str) -> bool:
-        """Return whether an object has an active alarm."""
-        return self.seen.latest(name, f"alarm.{key}") == "active"
+    def _active(self, name: str, keys: Sequence[str]) -> bool:
+        return any(self.seen.latest(name, f"alarm.{key}") == "active" for key in keys)
+
+    def number(self, name: str, fact: str) -> float:
+        """Return what was measured last; 0 if nothing was."""
+        return as_number(self.seen.latest(name, fact) or "") or 0.0
+
+    def troubled(self, site: str) -> bool:
+        """Return whether cells of a site are known to be out."""
+        keys = ("CELL_UNAVAILABLE", "NE_OAM_UNREACHABLE", "CELL_LOCKED")
+        return any(self.seen.latest(site, f"alarm.{key}") == "active" for key in keys)
 
 
 def diagnose(briefing: str) -> Steps[Diagnosis]:
@@ -107,33 +136,59 @@ def diagnose(briefing: str) -> Steps[Diagnosis]:
     case = _Case(briefing)
     for stage in _STAGES:
         for call in stage(case):
-            if len(case.records) >= MAX_CALLS:
-                return _verdict(case, final=True) or _nothing(case)
             if case.was_asked(call):
                 continue
+            if len(case.records) >= MAX_CALLS:
+                return _concluded(case)
             case.learn(call, (yield call))
-            if len(case.records) > 1 and (found := _verdict(case)) is not None:
-                return found
-    return _verdict(case, final=True) or _nothing(case)
+            found = _obvious(case) if stage not in _WHOLE else None
+            if found is not None:
+                yield from _complete(case, found)
+                return _concluded(case)
+        found = _obvious(case)
+        if found is not None:
+            yield from _complete(case, found)
+            return _concluded(case)
+    return _concluded(case)
+
+
+def _complete(case: _Case, found: Hypothesis) -> Steps[None]:
+    """Look for what often comes with a cause."""
+    partner = _PARTNERS.get(found.code)
+    if partner is None:
+        return
+    for call in partner(case, found):
+        if not case.was_asked(call) and len(case.records) < MAX_CALLS:
+            case.learn(call, (yield call))
 
 
 # --- verdict -----------------------------------------------------------------------------------------------
 
 
-def _verdict(case: _Case, *, final: bool = False) -> Diagnosis | None:
-    """Return the best confirmed cause, at the end also one that is only supported; None if there is none."""
+def _obvious(case: _Case) -> Hypothesis | None:
+    """Return a confirmed cause that could have led to what the ticket says, and does harm; None if there is none."""
+    if len(case.records) < 2:
+        return None
+    found = [item for item in weigh(case.seen) if item.status == "confirmed" and item.code not in WEAK]
+    fitting = [item for item in found if _fits(case, item)]
+    return min(fitting, key=lambda item: _rank(case, item)) if fitting else None
+
+
+def _concluded(case: _Case) -> Diagnosis:
+    """Return the best confirmed cause; else one that is supported; else none."""
     found = weigh(case.seen)
     confirmed = [item for item in found if item.status == "confirmed"]
-    if not final:
-        confirmed = [item for item in confirmed if _fits(case, item)]
-    chosen = confirmed or ([item for item in found if item.status == "supported"] if final else [])
+    chosen = confirmed or [item for item in found if item.status == "supported"]
     if not chosen:
-        return None
+        return _by_elimination(case, found)
     best = min(chosen, key=lambda item: _rank(case, item))
+    code, element = _named(case, best)
     return Diagnosis(
-        best.code,
-        _element(case, best),
-        tuple((item.code, item.element_id) for item in confirmed if item.code != best.code and _fits(case, item))[:3],
+        code,
+        element,
+        tuple(
+            _named(case, item) for item in confirmed if item.code == PAIRED.get(best.code) and _same_site(item, best)
+        ),
         best.status == "confirmed",
         tuple(
             f"{case.records[call].call.name}: {case.records[call].content.splitlines()[0]}" for call in best.evidence
@@ -141,67 +196,69 @@ def _verdict(case: _Case, *, final: bool = False) -> Diagnosis | None:
     )
 
 
-def _nothing(case: _Case) -> Diagnosis:
-    return Diagnosis("", case.sites[0] if case.sites else REGION, (), False, ("nothing was found",))
+def _by_elimination(case: _Case, found: Sequence[Hypothesis]) -> Diagnosis:
+    """Return the battery if it is all that is left and cannot be tested at this hour; else nothing."""
+    site = case.sites[0] if case.sites else REGION
+    refused = any(item.call.name == "run_battery_test" and item.error for item in case.records)
+    if refused and any(item.code == "battery_capacity_degraded" and item.element_id == site for item in found):
+        notes = ("run_battery_test: not possible at this hour", "nothing else was found")
+        return Diagnosis("battery_capacity_degraded", f"PWR-{site[1:]}", (), False, notes)
+    return Diagnosis("", site, (), False, ("nothing was found",))
 
 
-WIDE = frozenset(
-    {
-        "utility_mains_outage",
-        "backhaul_fibre_cut",
-        "microwave_rain_fade",
-        "csr_port_or_sfp_failure",
-        "transport_congestion",
-    }
-)
-"""Causes that are felt at other places than where they are."""
+def _same_site(one: Hypothesis, other: Hypothesis) -> bool:
+    return site_of(one.element_id) == site_of(other.element_id)
 
 
 def _fits(case: _Case, item: Hypothesis) -> bool:
     """Return whether a cause could have led to what the ticket says."""
-    return item.code in WIDE or not case.sites or site_of(item.element_id) in case.sites
+    site = site_of(item.element_id)
+    if item.code in WIDE or not case.sites or site in case.sites:
+        return True
+    elsewhere = item.code != "planned_work_alarms" and site is not None and case.troubled(site)
+    return elsewhere and not any(case.troubled(name) for name in case.sites)
 
 
 def _rank(case: _Case, item: Hypothesis) -> tuple[int, ...]:
-    """Order causes: at the ticket's cell, at its site, strong causes before weak ones."""
+    """Order causes: at the ticket's site, strong ones before weak ones, at the ticket's cell."""
+    here = site_of(item.element_id) in case.sites
     cell = any(layer_sector_of(item.element_id) == layer_sector_of(name) for name in case.cells)
-    return (not _fits(case, item), not cell, item.code in WEAK, item.code in CONSEQUENT)
+    order = _ORDER.get(item.code, 0)
+    return (not _fits(case, item), item.code in WEAK, item.code in CONSEQUENT, not here, not cell, order)
 
 
-WEAK = frozenset({"stale_alarm", "faulty_sensor_false_alarm"})
-"""Causes that explain no trouble of customers."""
-CONSEQUENT = frozenset({"mass_event_congestion"})
-"""Causes that others would explain as well."""
+_ORDER = {"planned_work_alarms": -1, "battery_capacity_degraded": 1, "cell_left_locked": 1}
+"""What comes before and after others at the same place."""
 
 
-def _element(case: _Case, item: Hypothesis) -> str:
-    """Return the element that a diagnosis of a cause should name."""
+def _named(case: _Case, item: Hypothesis) -> tuple[str, str]:
+    """Return the code and the element that a diagnosis of a cause names."""
+    site, element = site_of(item.element_id) or "", item.element_id
     if item.code == "site_mains_breaker_trip":
-        return f"{item.element_id}-Q1"
+        return item.code, f"{element}-Q1"
     if item.code == "dc_breaker_left_open":
-        return case.seen.latest(item.element_id, "breaker") or item.element_id
+        return item.code, case.seen.latest(element, "breaker") or element
+    if item.code == "outage_spillover":
+        silent = [name for name in case.alarms("NE_OAM_UNREACHABLE", kinds=("node",)) if site_of(name) == site]
+        return ("baseband_board_failure", f"{silent[0]}-B1") if silent else (item.code, element)
     if item.code == "external_interferer":
-        rises = {
-            name: as_number(case.seen.latest(name, "uplink_rise_db") or "") or 0.0
-            for name in case.seen.known("cell")
-            if layer_of(name) == layer_of(item.element_id)
-        }
-        return max(rises, key=lambda name: rises[name]) if rises else item.element_id
-    return item.element_id
+        same = [name for name in case.seen.known("cell") if _layer(name) == _layer(element)]
+        return item.code, max([element, *same], key=lambda name: case.number(name, "uplink_rise_db"))
+    return item.code, element
 
 
-def layer_of(name: str) -> str:
-    """Return the layer of a cell's id."""
+def _layer(name: str) -> str:
+    """Return the layer of a cell."""
     return (layer_sector_of(name) or "").partition("-")[0]
 
 
-# --- stages ------------------------------------------------------------------------------------------------
+# --- what alarms point to ----------------------------------------------------------------------------------
 
 
-def _alarms_first(case: _Case) -> Stage:
-    """Find out where the ticket is, and read the alarms."""
+def _orientation(case: _Case) -> Stage:
+    """Find out where the ticket is, and read alarms and notices."""
     case.cells = tuple(dict.fromkeys(re.findall(r"\bS\d{3}-[LN]\d+-\d+\b", case.briefing)))
-    named = dict.fromkeys(re.findall(r"\bS\d{3}\b", case.briefing))
+    named = dict.fromkeys(re.findall(r"\bS\d{3}(?!\d)", case.briefing))
     if not named:
         yield Call("list_elements", {"element_type": "site", "limit": 40})
         places = {name: case.seen.latest(name, "place") for name in case.seen.known("site")}
@@ -211,64 +268,40 @@ def _alarms_first(case: _Case) -> Stage:
     yield Call("get_external_notices", {})
 
 
-def _all_alarms(case: _Case) -> Stage:
-    """Read the rest of a flood: what came first, and what the site itself says."""
+def _floods(case: _Case) -> Stage:
+    """Read the rest of a flood: what the site itself says, and what came first."""
     if any(item.kind == "alarms" and item.scope == REGION for item in case.seen.listings):
         return
     for site in case.sites[:1]:
         yield Call("list_alarms", {"scope_id": site, "state": "all", "limit": 50})
-    pages = [
-        item.content
-        for item in case.records
-        if item.call.name == "list_alarms" and "scope_id" not in item.call.arguments
-    ]
-    total = re.match(r"total: (\d+)", pages[0]) if pages else None
-    if total is not None:
-        yield Call("list_alarms", {"state": "all", "limit": 50, "offset": max(int(total[1]) - 24, 0)})
+    yield Call("list_alarms", {"state": "all", "min_severity": "MAJOR", "limit": 50})
+    total = re.match(r"total: (\d+)", case.records[-1].content)
+    shown = re.search(r"shown (\d+)", case.records[-1].content)
+    if total and shown and int(total[1]) > int(shown[1]):
+        offset = max(int(total[1]) - 22, int(shown[1]))
+        yield Call("list_alarms", {"state": "all", "min_severity": "MAJOR", "limit": 50, "offset": offset})
 
 
 def _power(case: _Case) -> Stage:
     keys = ("PWR_MAINS_FAIL", "PWR_MAINS_FAIL_NO_BACKUP", "PWR_RECTIFIER_FAIL", "PWR_REDUNDANCY_LOST")
-    more = ("PWR_DC_BREAKER_OPEN", "PWR_BATT_CHARGE_FAIL", "PWR_LLVD_OPEN", "PWR_SPD_FAIL")
-    env = ("ENV_COOLING_FAIL", "ENV_FAN_FAIL", "ENV_HIGH_TEMP", "ENV_DOOR_OPEN", "ENV_INTRUSION", "BBU_OVER_TEMP")
-    sites = [site_of(name) for name in case.alarms(*keys, *more, *env)]
-    for site in list(dict.fromkeys(item for item in sites if item))[:2]:
+    others = ("PWR_DC_BREAKER_OPEN", "PWR_BATT_CHARGE_FAIL", "PWR_LLVD_OPEN")
+    heat = ("ENV_COOLING_FAIL", "ENV_FAN_FAIL", "ENV_HIGH_TEMP", "BBU_OVER_TEMP")
+    named = case.alarms(*keys, *others, *heat, kinds=("power", "breaker", "cabinet"))
+    sites = [site for name in named if (site := site_of(name)) is not None]
+    for site in list(dict.fromkeys(sites))[:2]:
         yield Call("get_power_status", {"site_id": site})
 
 
 def _transport(case: _Case) -> Stage:
-    for link in case.alarms("TRN_LINK_LOS", "TRN_MW_RSL_LOW", "TRN_MW_ACM_DOWNSHIFT", kinds=("link",))[:3]:
+    """Look at links and ports that are down; a link's status shows the ports at both ends."""
+    lost = case.alarms("TRN_LINK_LOS", "TRN_MW_RSL_LOW", "TRN_MW_ACM_DOWNSHIFT", kinds=("link",))
+    for link in lost[:3]:
         yield Call("get_transport_status", {"element_id": link})
-    for port in case.alarms("TRN_PORT_DOWN", "TRN_SFP_FAULT", kinds=("port",))[:2]:
+    for port in case.alarms("TRN_SFP_FAULT", "TRN_PORT_DOWN", kinds=("port",))[:2]:
         yield Call("get_transport_status", {"element_id": port})
-    for link in case.alarms("TRN_UTIL_HIGH", "TRN_PKT_LOSS_HIGH", kinds=("link",))[:2]:
-        yield Call("get_transport_status", {"element_id": link})
-        yield Call("get_kpi", {"element_id": link, "kpis": ["backhaul_util_pct"], "hours": 24})
-
-
-def _nodes(case: _Case) -> Stage:
-    """Ask about nodes that are not associated with the core or not managed."""
-    for node in case.alarms("LIC_EXPIRED", kinds=("node",))[:1]:
-        yield Call("get_licence_status", {"node_id": node})
-    for node in case.alarms("SEC_CERT_EXPIRED", "SEC_IKE_FAIL", kinds=("node",))[:1]:
-        yield Call("get_software_status", {"node_id": node, "section": "certificates"})
-    for node in case.alarms(
-        "CP_S1_FAULT", "CP_NG_FAULT", "CP_F1_FAULT", "UP_PATH_FAIL", "NE_OAM_UNREACHABLE", kinds=("node",)
-    )[:2]:
-        yield Call("get_config", {"element_id": node, "compare_to": "planned"})
-    for node in case.alarms("NE_OAM_UNREACHABLE", kinds=("node",))[:1]:
-        site = site_of(node) or ""
-        yield Call("get_transport_status", {"element_id": f"CSR-{site[1:]}"})
-        yield Call("get_power_status", {"site_id": site})
-    for clock in case.alarms("CLK_GNSS_LOST", "CLK_HOLDOVER", kinds=("clock",))[:1]:
-        for node in _nodes_of(case, site_of(clock) or ""):
-            yield Call("get_clock_status", {"node_id": node})
-            break
-
-
-def _nodes_of(case: _Case, site: str) -> Iterator[str]:
-    known = [name for name in case.seen.known("node") if site_of(name) == site]
-    yield from known or [f"ENB-{site[1:]}"]
+    if not lost:
+        for link in case.alarms("TRN_UTIL_HIGH", "TRN_PKT_LOSS_HIGH", kinds=("link",))[:2]:
+            yield Call("get_kpi", {"element_id": link, "kpis": ["backhaul_util_pct"], "hours": 24})
 
 
 def _hardware(case: _Case) -> Stage:
@@ -277,6 +310,9 @@ def _hardware(case: _Case) -> Stage:
         yield Call("get_node_status", {"node_id": board.rpartition("-")[0]})
     for unit in case.alarms("ANT_VSWR_HIGH", "RU_TX_BRANCH_FAIL", "RU_TX_POWER_LOW", "RU_HW_FAULT", kinds=("ru",))[:2]:
         yield Call("get_antenna_status", {"ru_id": unit})
+        if case.seen.of(unit, "alarm.ANT_VSWR_HIGH"):
+            ids = [name for name, known in case.seen.alarm_ids.items() if known == ("ANT_VSWR_HIGH", unit)]
+            yield Call("get_alarm", {"alarm_id": ids[0]})
     keys = ("RU_MAINT_LINK_FAIL", "RU_SW_FAULT", "RU_POWER_LOST", "FH_LINK_LOS", "FH_OPT_POWER_LOW", "FH_BER_HIGH")
     units = dict.fromkeys(f"RU{name[name.index('-') :]}" for name in case.alarms(*keys, kinds=("ru", "fronthaul")))
     for unit in list(units)[:2]:
@@ -284,74 +320,87 @@ def _hardware(case: _Case) -> Stage:
 
 
 def _fronthaul(case: _Case, unit: str) -> Stage:
-    link = f"FH{unit[2:]}"
+    """Find out whether light, power, or the unit itself is missing."""
+    link, site = f"FH{unit[2:]}", site_of(unit) or ""
     yield Call("get_fronthaul_status", {"ru_id": unit})
     if case.seen.latest(unit, "link_state") == "CM_DOWN":
         yield Call("get_antenna_status", {"ru_id": unit})
-        return
-    if case.seen.latest(link, "near_rx") == "dark" and case.seen.latest(link, "near_tx") == "light":
-        site = site_of(unit) or ""
+    elif case.seen.latest(link, "near_rx") == "dark" and case.seen.latest(link, "near_tx") == "light":
         yield Call("get_element_info", {"element_id": unit})
         yield Call("get_power_status", {"site_id": site})
         yield Call("get_logs", {"element_id": site, "min_level": "INFO", "keyword": "WO-"})
-        return
-    yield Call("run_link_test", {"link_id": link, "test": "otdr"})
+    else:
+        yield Call("run_link_test", {"link_id": link, "test": "otdr"})
 
 
-def _cells(case: _Case) -> Stage:
+def _nodes(case: _Case) -> Stage:
+    """Ask about nodes that are not associated with the core or not managed, and about clocks."""
+    for node in case.alarms("LIC_EXPIRED", "LIC_EXPIRING", kinds=("node",))[:1]:
+        yield Call("get_licence_status", {"node_id": node})
+    for node in case.alarms("SEC_CERT_EXPIRED", "SEC_CERT_EXPIRING", "SEC_IKE_FAIL", kinds=("node",))[:1]:
+        yield Call("get_software_status", {"node_id": node, "section": "certificates"})
+    lost = ("CP_S1_FAULT", "CP_NG_FAULT", "CP_F1_FAULT", "UP_PATH_FAIL", "NE_OAM_UNREACHABLE")
+    for node in case.alarms(*lost, kinds=("node",))[:2]:
+        yield Call("get_config", {"element_id": node, "compare_to": "planned"})
+    for node in case.alarms("NE_OAM_UNREACHABLE", kinds=("node",))[:1]:
+        site = site_of(node) or ""
+        yield Call("get_transport_status", {"element_id": f"CSR-{site[1:]}"})
+        yield Call("get_power_status", {"site_id": site})
+    for clock in case.alarms("CLK_GNSS_LOST", "CLK_HOLDOVER", kinds=("clock",))[:1]:
+        site = site_of(clock) or ""
+        yield Call("list_elements", {"element_type": "node", "parent_id": site})
+        for node in [name for name in case.seen.known("node") if site_of(name) == site][:1]:
+            yield Call("get_clock_status", {"node_id": node})
+
+
+def _locks(case: _Case) -> Stage:
     for cell in case.alarms("CELL_LOCKED", kinds=("cell",))[:1]:
         yield Call("get_cell_status", {"cell_id": cell})
+
+
+# --- what was changed --------------------------------------------------------------------------------------
+
+_SUSPECT = ("pci", "tac", "electrical_tilt_deg", "max_tx_power_dbm", "cell_barred", "es_wake_threshold_pct")
+"""Parameters of cells whose change can be a cause."""
 
 
 def _changes(case: _Case) -> Stage:
     """Read what was changed, and whether it is as planned."""
     yield Call("get_config_history", {"element_id": REGION, "hours": 48})
-    changed = [
-        name for name, fact in case.seen.facts if fact.startswith("changed.") and kind_of(name) in ("cell", "node")
-    ]
-    for name in sorted(dict.fromkeys(changed), key=lambda name: site_of(name) not in case.sites)[:4]:
+    changed = {
+        name: fact[8:]
+        for name, fact in case.seen.facts
+        if fact.startswith("changed.") and kind_of(name) in ("cell", "node") and fact[8:] != "administrative_state"
+    }
+    near = sorted(changed, key=lambda name: (site_of(name) not in case.sites, changed[name] not in _SUSPECT))
+    for name in near[:4]:
         yield Call("get_config", {"element_id": name, "compare_to": "planned"})
         if case.seen.latest(name, "differs.pci") == "yes":
             yield Call("get_neighbour_relations", {"cell_id": name})
-    lost = [
-        fact.value for (_, name), facts in case.seen.facts.items() if name == "relation_removed" for fact in facts[:1]
-    ]
-    for relation in lost[-2:]:
-        yield Call("get_neighbour_relations", {"cell_id": relation.partition(">")[0]})
+    removed = [name for name, fact in case.seen.facts if fact == "relation_removed"]
+    for cell in sorted(removed, key=lambda name: site_of(name) not in case.sites)[:2]:
+        yield Call("get_neighbour_relations", {"cell_id": cell})
 
 
 # --- what makes no noise -----------------------------------------------------------------------------------
 
 
 def _events(case: _Case) -> Stage:
-    """See whether a crowd or a shower that was announced is felt."""
+    """See whether a crowd or rain that was announced is felt."""
     for site in case.sites[:1]:
         if case.seen.of(site, "notice.event"):
             yield Call("get_kpi", {"element_id": site, "kpis": ["rrc_users_mean", "prb_util_dl_pct"], "hours": 6})
     wet = [name for name, fact in case.seen.facts if fact == "notice.weather" and kind_of(name) == "site"]
     for site in sorted(wet, key=lambda name: name not in case.sites)[:2]:
         yield Call("get_transport_status", {"element_id": site})
-        for link in _links_at(case, site):
+        for link in _radio_links(case, site):
             yield Call("get_transport_status", {"element_id": link})
 
 
-def _links_at(case: _Case, site: str) -> tuple[str, ...]:
+def _radio_links(case: _Case, site: str) -> tuple[str, ...]:
     """Return the microwave links that end at a site."""
-    return tuple(
-        link
-        for link in case.seen.known("link")
-        if site[1:] in link.split("-") and (case.seen.latest(link, "kind") or "").startswith("mw")
-    )
-
-
-def _old_alarms(case: _Case) -> Stage:
-    """Look for alarms that nobody cleared."""
-    for site in case.sites[:1]:
-        yield Call("list_alarms", {"scope_id": site, "since_minutes": 10_080, "limit": 50})
-        if case.alarms("PWR_SPD_FAIL"):
-            yield Call("get_power_status", {"site_id": site})
-        if case.seen.of(site, "alarm.ENV_INTRUSION"):
-            yield Call("get_logs", {"element_id": site, "hours": 168, "min_level": "INFO", "keyword": "WO-"})
+    links = [link for link in case.seen.known("link") if site[1:] in link.split("-")]
+    return tuple(link for link in links if (case.seen.latest(link, "kind") or "").startswith("mw"))
 
 
 def _silent_cells(case: _Case) -> Stage:
@@ -365,55 +414,98 @@ def _load(case: _Case) -> Stage:
     for site in case.sites[:1]:
         yield Call("get_transport_status", {"element_id": site})
         links = [link for link in case.seen.known("link") if case.seen.latest(link, "utilisation_pct") is not None]
-        by_load = sorted(links, key=lambda link: -(as_number(case.seen.latest(link, "utilisation_pct") or "") or 0.0))
-        for link in by_load[:3]:
+        for link in sorted(links, key=lambda name: -case.number(name, "utilisation_pct"))[:3]:
             yield Call("get_kpi", {"element_id": link, "kpis": ["backhaul_util_pct"], "hours": 24})
 
 
 def _air(case: _Case) -> Stage:
-    """Listen to the uplink: signals from outside, and signals that the cell makes itself."""
+    """Listen to the uplink of one cell of each layer, the ticket's first: others nearby are told with it."""
     cells = list(case.cells)
-    for site in case.sites[:1] if not cells else ():
+    for site in case.sites[:1]:
         yield Call("rank_cells", {"kpi": "ul_rssi_prb_dbm", "scope_id": site, "hours": 1, "limit": 20})
         ranked = [name for name in case.seen.known("cell") if case.seen.of(name, "rank.ul_rssi_prb_dbm")]
-        cells = [
-            min((name for name in ranked if layer_of(name) == layer), key=ranked.index)
-            for layer in dict.fromkeys(map(layer_of, ranked))
-        ]
-    for cell in cells[:5]:
-        yield Call("get_interference_report", {"cell_id": cell, "hours": 1})
-    loud = sorted(case.seen.known("cell"), key=lambda name: -_number(case, name, "uplink_rise_db"))
-    for cell in [name for name in loud if _number(case, name, "uplink_rise_db") > 1.5][:2]:
-        yield Call("run_spectrum_scan", {"cell_id": cell, "duration_minutes": 5})
-    uneven = sorted(case.seen.known("cell"), key=lambda name: -_number(case, name, "imbalance_db"))
-    for cell in uneven[:2]:
+        loudest = {_layer(name): name for name in reversed(ranked)}
+        cells += [name for layer, name in loudest.items() if layer not in map(_layer, case.cells)]
+    for cell in cells[:4]:
+        yield Call("get_interference_report", {"cell_id": cell, "hours": 3})
+    yield from _tests(case)
+
+
+def _tests(case: _Case) -> Stage:
+    """Scan where the uplink is loud, and load where branches differ."""
+    loud = sorted(case.seen.known("cell"), key=lambda name: -_loudness(case, name))
+    for cell in [name for name in loud if _loudness(case, name) > UNEVEN_DB][:2]:
+        yield Call("run_spectrum_scan", {"cell_id": cell, "duration_minutes": 10})
+    for cell in _worth_loading(case)[:3]:
         yield Call("run_pim_test", {"ru_id": f"RU-{cell[1:]}"})
 
 
-def _number(case: _Case, name: str, fact: str) -> float:
-    return as_number(case.seen.latest(name, fact) or "") or 0.0
+def _loudness(case: _Case, cell: str) -> float:
+    return max(case.number(cell, "uplink_rise_db"), case.number(cell, "peak_rise_db") - 3.0)
+
+
+def _worth_loading(case: _Case) -> list[str]:
+    """Return the cells whose antenna lines may make intermodulation, the likeliest first."""
+    suspected = [name for name in case.alarms("ANT_PIM_SUSPECT", "CELL_UL_INTERFERENCE", kinds=("cell",))]
+    reported = [name for name in case.seen.known("cell") if case.seen.of(name, "imbalance_db")]
+    uneven = sorted(reported, key=lambda name: -case.number(name, "imbalance_db"))
+    named = [name for name in case.cells if name not in uneven[:1]]
+    return list(dict.fromkeys([*suspected, *uneven[:1], *named, *uneven]))
+
+
+def _old_alarms(case: _Case) -> Stage:
+    """Look for alarms that nobody cleared, and sensors that lie."""
+    for site in case.sites[:1]:
+        yield Call("list_alarms", {"scope_id": site, "since_minutes": 10_080, "limit": 50})
+        if case.seen.of(site, "alarm.PWR_SPD_FAIL") or case.seen.of(site, "alarm.ENV_HIGH_TEMP"):
+            yield Call("get_power_status", {"site_id": site})
+        if case.seen.of(site, "alarm.ENV_INTRUSION"):
+            yield Call("get_logs", {"element_id": site, "hours": 168, "min_level": "INFO", "keyword": "WO-"})
 
 
 def _battery(case: _Case) -> Stage:
+    if any(item.status == "confirmed" for item in weigh(case.seen)):
+        return
     for site in case.sites[:1]:
         yield Call("get_power_status", {"site_id": site})
         yield Call("run_battery_test", {"site_id": site, "duration_minutes": 20})
 
 
+# --- what comes with a cause -------------------------------------------------------------------------------
+
+Partner = Callable[[_Case, Hypothesis], Stage]
+
+
+def _how_long(case: _Case, found: Hypothesis) -> Stage:
+    """See how long batteries should have lasted at sites that went out after their mains."""
+    out = [name for name, fact in case.seen.facts if fact == "alarm.NE_OAM_UNREACHABLE" and kind_of(name) == "site"]
+    dark = [site for site in out if case.seen.of(site, "alarm.PWR_MAINS_FAIL")]
+    for site in sorted(dark, key=lambda name: name not in case.sites)[:1]:
+        yield Call("list_alarms", {"scope_id": site, "state": "all", "limit": 50})
+        yield Call("get_element_info", {"element_id": site})
+
+
+def _both_disturbances(case: _Case, found: Hypothesis) -> Stage:
+    """Look for intermodulation beside a foreign signal, and the other way round."""
+    sector, site = layer_sector_of(found.element_id), site_of(found.element_id)
+    cell = f"{site}-{sector}"
+    yield Call("get_interference_report", {"cell_id": cell, "hours": 3})
+    if found.code == "external_interferer" and case.number(cell, "imbalance_db") > UNEVEN_DB:
+        yield Call("run_pim_test", {"ru_id": f"RU-{cell[1:]}"})
+    if found.code == "passive_intermodulation" and case.number(cell, "block_spread_db") > UNEVEN_DB:
+        yield Call("run_spectrum_scan", {"cell_id": cell, "duration_minutes": 10})
+
+
+_PARTNERS: dict[str, Partner] = {
+    "utility_mains_outage": _how_long,
+    "site_mains_breaker_trip": _how_long,
+    "passive_intermodulation": _both_disturbances,
+    "external_interferer": _both_disturbances,
+}
 Maker = Callable[[_Case], Stage]
 _STAGES: tuple[Maker, ...] = (
-    _alarms_first,
-    _all_alarms,
-    _power,
-    _transport,
-    _hardware,
-    _nodes,
-    _cells,
-    _changes,
-    _events,
-    _old_alarms,
-    _silent_cells,
-    _load,
-    _air,
-    _battery,
+    *(_orientation, _floods, _power, _transport, _hardware, _nodes, _locks, _changes),
+    *(_events, _silent_cells, _load, _air, _old_alarms, _battery),
 )
+_WHOLE = frozenset({_transport, _load})
+"""Stages that are gone through to their end, as what they find first may follow from what they find later."""
