@@ -62,6 +62,7 @@ __all__ = [
     "intermodulation_dbm",
     "ipsec_up",
     "licence_valid",
+    "licensed_rank",
     "link_capacity_mbps",
     "link_level_dbm",
     "link_up",
@@ -511,6 +512,11 @@ def licence_valid(network: Network, node_id: str, feature: LicenceFeature) -> bo
     return not licences or any(licence.expires_s > network.now for licence in licences)
 
 
+def licensed_rank(network: Network, node_id: str) -> float:
+    """Return which share of a user's layers licences permit."""
+    return 1.0 if licence_valid(network, node_id, LicenceFeature.MIMO_4X4) else 0.5
+
+
 @remembered
 def clock_ok(network: Network, cell_id: str) -> bool:
     """Return whether a cell's clock is good enough: time-division cells need the right phase, as far as it is known."""
@@ -566,8 +572,7 @@ def capability(network: Network, cell_id: str) -> float:
     cell = network.get(Cell, cell_id)
     branches = active_branches(network, cell.ru_id) / network.get(RadioUnit, cell.ru_id).branches
     heat = THROTTLE if network.get(Cabinet, f"CAB-{cell.site_id[1:]}").throttled else 1.0
-    rank = 1.0 if licence_valid(network, cell.node_id, LicenceFeature.MIMO_4X4) else 0.5
-    return round(math.pow(branches, 0.8) * heat * rank, 9)
+    return round(math.pow(branches, 0.8) * heat * licensed_rank(network, cell.node_id), 9)
 
 
 @remembered

@@ -145,6 +145,7 @@ def cell_view(network: Network, cell: Cell) -> CellView:
         frequency_ppm=0.0,
         tilt_deg=cell.electrical_tilt_deg,
         azimuth_deg=cell.azimuth_deg if cell.true_azimuth_deg is None else cell.true_azimuth_deg,
+        rank=works.licensed_rank(network, cell.node_id),
     )
 
 

@@ -24,7 +24,7 @@ from telegym.envs.base_station.objects import Cell
 from telegym.envs.base_station.physics.spectrum import LAYERS, roots_conflict
 from telegym.envs.base_station.physics.uplink import preamble_success, uplink_efficiency, uplink_sinr_db
 from telegym.envs.base_station.physics.voice import mean_opinion_score
-from telegym.envs.base_station.radio import Hour, LayerHour, asleep, hour, layer_hour, serves
+from telegym.envs.base_station.radio import Hour, LayerHour, asleep, external, hour, layer_hour, serves
 from telegym.envs.base_station.region import Region
 from telegym.envs.base_station.view import CellView, Epoch, View
 
@@ -51,6 +51,12 @@ Table = Mapping[str, dict[str, Array]]
 BIN_S = 900
 """Length of a reporting period."""
 USER_RATE_MBPS = {"LTE": 0.3, "NR": 2.0}
+ONE_BRANCH = 0.45
+"""Share of the interference of a single branch, in dB, that is left after branches are combined."""
+STORM_PCT = 30.0
+"""Processor load when every tracking-area update fails and is tried again."""
+UNPAGED = 0.15
+"""Share of calls to users that are not found because the tracking area is wrong all around."""
 _SESSION_S = 40.0
 _KEPT_VIEWS = 64
 
@@ -302,7 +308,37 @@ def processor_load_now(region: Region, view: View, cell_id: str, hour_of_week: i
         return 0.0
     load = layer_hour(region, view, tag, hour_of_week).solved.load[region.cells_of[tag].index(cell_id)]
     used = 0.0 if asleep(seen) or seen.muted else float(load)
-    return round(min(max(22.0 + 35.0 * used + view.nodes[seen.cell.node_id].cpu_extra_pct, 0.0), 100.0), 9)
+    storm = STORM_PCT * float(_foreign(region, view, tag)[region.cells_of[tag].index(cell_id)])
+    return round(min(max(22.0 + 35.0 * used + storm + view.nodes[seen.cell.node_id].cpu_extra_pct, 0.0), 100.0), 9)
+
+
+def _built(region: Region, cell: Cell) -> Cell:
+    built = region.records[cell.id]
+    return built if isinstance(built, Cell) else cell
+
+
+_FOREIGN: OrderedDict[tuple[int, str], tuple[View, Array]] = OrderedDict()
+
+
+def _foreign(region: Region, view: View, tag: str) -> Array:
+    """Return how much of what the users of each cell meet is in a tracking area that is not as built."""
+    kept = _FOREIGN.get((id(view), tag))
+    if kept is None:
+        kept = _FOREIGN[id(view), tag] = (view, _wrong_areas(region, view, tag))
+        while len(_FOREIGN) > 4 * _KEPT_VIEWS:
+            _FOREIGN.popitem(last=False)
+    return kept[1]
+
+
+def _wrong_areas(region: Region, view: View, tag: str) -> Array:
+    cells = [view.cells[name].cell for name in region.cells_of[tag]]
+    wrong = np.array([cell.tac != _built(region, cell).tac for cell in cells], float)
+    if not wrong.any():
+        return np.zeros(len(cells))
+    overlap = region.overlap[tag]
+    share = (overlap @ wrong) / np.maximum(overlap.sum(axis=1), 1e-12)
+    result: Array = np.where(wrong > 0, 0.35, 0.25 * share)
+    return result
 
 
 # --- base values ----------------------------------------------------------------------------------------
@@ -377,15 +413,34 @@ class _Rows:
         self.load = np.where([asleep(cell) or cell.muted for cell in cells], 0.0, layer.solved.load)
         self.need = layer.solved.need
         self.iot = layer.uplink_dbm - layer.noise_dbm
+        self.felt, self.heard = self._felt()
+        self.foreign = _foreign(region, view, tag)
+        self.collision, self.confusion = self._clashes()
         self.users = layer.offered_mbps / USER_RATE_MBPS[self.band.rat] * self.serves
         self.limit = np.array([cell.cell.max_connected_users for cell in cells], float)
         self.rejected = self._rejected()
-        self.found = np.minimum(preamble_success(self.iot) / preamble_success(2.0), 1.0)
+        self.found = np.minimum(preamble_success(self.heard) / preamble_success(2.0), 1.0)
         ways = [state.sites[cell.cell.site_id] for cell in cells]
         self.share = np.array([way.share for way in ways])
         self.delay = np.array([way.delay_ms for way in ways])
         self.loss = np.array([way.loss for way in ways])
         self.plane = np.array([node.user_plane and node.up for node in self.nodes], float)
+
+    def _felt(self) -> tuple[Array, Array]:
+        """Return interference over noise as users' data suffer from it, and as signalling does.
+
+        Combining branches takes out most of what only one of them hears. What disturbs some resource blocks only is in
+        the way of data that are scheduled there, and less in that of signals at the edges of the carrier.
+        """
+        outside, share = np.zeros(len(self.cells)), 1e-6 * np.ones(len(self.cells))
+        level = 10 ** ((self.layer.uplink_dbm - self.layer.branch_excess_db) / 10)
+        for emitter, received in external(self.region, self.view, self.tag):
+            power = np.minimum(10 ** (received / 10) / level, 1 - 1e-6)
+            outside = np.maximum(outside, -10 * np.log10(1 - power))
+            blocks = min((emitter.last_prb - emitter.first_prb + 1) / self.band.prbs, 1.0)
+            share = np.maximum(share, np.where(power > 0.01, blocks, 0.0))
+        clean = self.iot - self.layer.branch_excess_db - outside + ONE_BRANCH * self.layer.branch_excess_db
+        return clean + share**0.5 * outside, clean + share**0.8 * outside
 
     def _rejected(self) -> Array:
         """Return the share of access attempts that admission refuses."""
@@ -411,9 +466,9 @@ class _Rows:
             "rach_success_pct": 98.5
             * self.found
             * np.where(attempts > 0, attempts / (attempts + 0.93 * false + 1e-9), 1),
-            "voice_setup_success_pct": 99.8 * self.found * (1 - 0.5 * self.rejected),
+            "voice_setup_success_pct": 99.8 * self.found * (1 - 0.5 * self.rejected) * (1 - UNPAGED * self.foreign),
             "rrc_users_mean": np.minimum(self.users, self.limit),
-            "tau_success_pct": 99.75 - 90.0 * self._foreign(),
+            "tau_success_pct": 99.75 - 90.0 * self.foreign,
             "endc_setup_success_pct": self._endc(),
         }
 
@@ -423,7 +478,7 @@ class _Rows:
         moved = [
             index
             for index, cell in enumerate(records)
-            if cell.root_sequence_index != self._built(cell).root_sequence_index
+            if cell.root_sequence_index != _built(self.region, cell).root_sequence_index
         ]
         false = np.zeros(len(records))
         for one in moved:
@@ -437,20 +492,6 @@ class _Rows:
                         false[one] += 1.6 * attempts[other]
                         false[other] += 1.6 * attempts[one]
         return false
-
-    def _built(self, cell: Cell) -> Cell:
-        built = self.region.records[cell.id]
-        return built if isinstance(built, Cell) else cell
-
-    def _foreign(self) -> Array:
-        """Return the share of a cell's border whose tracking area is not as built."""
-        wrong = np.array([cell.cell.tac != self._built(cell.cell).tac for cell in self.cells], float)
-        if not wrong.any():
-            return np.zeros(len(self.cells))
-        overlap = self.region.overlap[self.tag]
-        share = (overlap @ wrong) / np.maximum(overlap.sum(axis=1), 1e-12)
-        result: Array = np.where(wrong > 0, 0.35, 0.25 * share)
-        return result
 
     def _endc(self) -> Array:
         """Return how often NR is added; NaN where LTE has no NR beside it."""
@@ -469,7 +510,7 @@ class _Rows:
     def mobility(self) -> dict[str, Array]:
         """Mobility: handovers and dropped connections."""
         missing = self._missing()
-        collision, confusion = self._clashes()
+        collision, confusion = self.collision, self.confusion
         refused = self._refused()
         late_setting = np.array(
             [max(cell.cell.a3_offset_db - 3, 0) / 5 + max(cell.cell.ttt_ms - 320, 0) / 960 for cell in self.cells]
@@ -479,16 +520,16 @@ class _Rows:
         )
         late = 0.3 + 70.0 * missing + 6.0 * late_setting
         success = np.clip(98.9 - 100.0 * (confusion + 0.5 * collision) - 95.0 * refused - 0.5 * (late - 0.3), 0, 100)
-        excess = np.maximum(self.iot - 3.0, 0.0)
+        excess = np.maximum(self.heard - 3.0, 0.0)
         drop = 0.22 + 0.10 * excess + 0.004 * np.maximum(6.0 - self.layer.sinr_db, 0) ** 2
-        drop = drop + 12.0 * missing + 18.0 * collision + 0.35 * late_setting
+        drop = drop + 12.0 * missing + 2.0 * collision + 0.35 * late_setting
         return {
             "ho_success_pct": success,
             "ho_prep_success_pct": 99.8 - 30.0 * confusion,
             "ho_too_late_pct": late,
             "ho_too_early_pct": 0.2 + 8.0 * early_setting + 20.0 * confusion,
             "ho_pingpong_pct": 1.0 + 14.0 * early_setting,
-            "rrc_reestablishment_pct": 0.5 + 55.0 * missing + 30.0 * collision + 0.05 * excess,
+            "rrc_reestablishment_pct": 0.5 + 55.0 * missing + 22.0 * collision + 0.05 * excess,
             "erab_drop_pct": np.clip(drop, 0, 100),
             "voice_drop_pct": np.clip(0.16 + 0.8 * (drop - 0.22) + 25.0 * self.loss, 0, 100),
         }
@@ -535,17 +576,21 @@ class _Rows:
 
     def traffic(self) -> dict[str, Array]:
         """Traffic: load, throughput, volume."""
+        # What is lost on the fronthaul is sent again and slows senders down; two cells of one id blur each other.
+        errors = np.array([cell.bit_errors for cell in self.cells])
+        clear = (1 - errors) ** 2 * (1 - 0.5 * self.collision)
         throughput = (
-            self.layer.rate_mbps * (1 - 0.75 * self.load) / np.maximum(self.need, 1.0) * self.share * self.plane
+            self.layer.rate_mbps * (1 - 0.75 * self.load) / np.maximum(self.need, 1.0) * self.share * self.plane * clear
         )
         served = self.layer.offered_mbps / np.maximum(self.need, 1.0) * self.share * self.plane * self.serves
         ratio = uplink_efficiency(self._uplink_sinr())
         share = 0.26 if self.band.tdd else 1.0
         uplink = ratio * self.band.bandwidth_mhz * share * (1 - 0.6 * self.load) * 0.35 * self.share * self.plane
+        uplink = uplink * (1 - errors) ** 2
         reduced = self.load * np.where(self.share < 0.999, self.share, 1.0)
         return {
             "prb_util_dl_pct": 100.0 * reduced,
-            "prb_util_ul_pct": 100.0 * np.clip(0.6 * self.load * 10 ** ((self.iot - 1.5) / 25), 0, 1),
+            "prb_util_ul_pct": 100.0 * np.clip(0.6 * self.load * 10 ** ((self.felt - 1.5) / 25), 0, 1),
             "dl_user_throughput_mbps": np.where(self.serves > 0, throughput, 0.0),
             "ul_user_throughput_mbps": np.where(self.serves > 0, uplink, 0.0),
             "dl_volume_gb": served * 900 / 8e3,
@@ -554,12 +599,13 @@ class _Rows:
         }
 
     def _uplink_sinr(self) -> Array:
-        return uplink_sinr_db(self.iot, self.layer.distance_p90_m / (0.62 * self.region.layout.spacing_m))
+        return uplink_sinr_db(self.felt, self.layer.distance_p90_m / (0.62 * self.region.layout.spacing_m))
 
     def quality(self) -> dict[str, Array]:
         """Quality of the air interface."""
         sinr = self.layer.sinr_db
         branches = np.array([max(cell.branches, 0.0) for cell in self.cells])
+        branches = branches**0.8 * np.array([cell.rank for cell in self.cells])
         base_rank = 1.55 if self.band.rat == "LTE" else 2.6
         offset = np.array([max(cell.frequency_ppm - 0.05, 0) for cell in self.cells])
         errors = np.array([cell.bit_errors for cell in self.cells])
@@ -571,8 +617,8 @@ class _Rows:
         return {
             "ul_rssi_prb_dbm": self.layer.uplink_dbm,
             "ul_sinr_db": uplink,
-            "cqi_mean": _quality_index(sinr),
-            "rank_mean": np.clip(base_rank * branches**0.8 * np.clip(0.85 + 0.015 * sinr, 0.7, 1.15), 1, 4),
+            "cqi_mean": np.maximum(_quality_index(sinr) - 4.0 * self.collision, 1.0),
+            "rank_mean": np.clip(base_rank * branches * np.clip(0.85 + 0.015 * sinr, 0.7, 1.15), 1, 4),
             "dl_bler_pct": np.clip(9.8 + 120 * offset + 100 * errors + 0.15 * np.maximum(6 - sinr, 0), 0, 100),
             "ul_bler_pct": np.clip(9.8 + 1.2 * np.maximum(6 - uplink, 0), 0, 100),
             "voice_mos": np.array(mos),
@@ -588,7 +634,7 @@ class _Rows:
         muted = np.array([cell.muted for cell in self.cells], float)
         lost = self.layer.unserved + (1 - np.minimum(1 / np.maximum(self.need, 1.0), 1.0))
         return {
-            "cpu_load_pct": np.clip(22.0 + 35.0 * self.load + extra, 0, 100),
+            "cpu_load_pct": np.clip(22.0 + 35.0 * self.load + STORM_PCT * self.foreign + extra, 0, 100),
             "backhaul_util_pct": 100.0 * np.array(busiest),
             "power_kw": radiating * (idle + (full - idle) * self.load) * (1 - 0.45 * muted),
             "complaints_per_hour": 0.15 + 0.02 * self.users * np.clip(lost, 0, 1),

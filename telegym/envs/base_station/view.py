@@ -49,6 +49,8 @@ class CellView(NamedTuple):
     """True electrical tilt."""
     azimuth_deg: float
     """True direction."""
+    rank: float = 1.0
+    """Layers that licences leave for one user, as a share of all."""
 
 
 class NodeView(NamedTuple):

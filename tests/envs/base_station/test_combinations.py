@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 
 from telegym.core.errors import ConfigurationError
-from telegym.envs.base_station import alarms, radio
+from telegym.envs.base_station import alarms, kpi, radio
 from telegym.envs.base_station import dependencies as works
 from telegym.envs.base_station.engine import DAY_S, HOUR_S, MINUTE_S, hour_of_week
 from telegym.envs.base_station.faults import Defect, fault, fault_codes, fault_infos
@@ -21,7 +21,7 @@ from telegym.envs.base_station.faults.combinations import (
     masks,
 )
 from telegym.envs.base_station.network import Network
-from telegym.envs.base_station.objects import Cell, Node, PowerSystem, Router, Site, TransportLink
+from telegym.envs.base_station.objects import Cell, Node, PowerSystem, Router, Site
 from telegym.envs.base_station.operations import AGENT
 from telegym.envs.base_station.physics.spectrum import LAYERS
 from telegym.envs.base_station.process.records import Change, Notice, Ticket, Window, WorkOrder
@@ -173,23 +173,20 @@ def test_k5_is_cured_by_going_back_to_the_primary_path() -> None:
         assert not [a for a in alarms.active_alarms(network) if a.key == "TRN_LINK_LOS"]
         moved = str(dict(defect.parameters)["rerouted"]).split()
         assert all(works.path(network, site).secondary for site in moved)
-        link = network.get(TransportLink, defect.element_id)
-        assert load(network, link) > 1.0
+        assert fullest(network, moved[0]) > 99.0
         for site in moved:
             network.configure(network.get(Router, f"CSR-{site[1:]}"), "active_path", "primary", AGENT)
         assert fault(defect.code).cleared(network, defect)
-        assert load(network, link) < 0.98
+        assert fullest(network, moved[0]) < 98.0
         assert all(change.time_s < network.now - 12 * HOUR_S for change in network.changes if change.user != AGENT)
 
 
-def load(network: Network, link: TransportLink) -> float:
-    """Return the traffic on a link in the busy hour as a share of its capacity."""
+def fullest(network: Network, site: str) -> float:
+    """Return how full the fullest link on a site's way to the core is in the busy hour, in per cent."""
     network.settle()
-    view = network.epochs[-1].view
-    layers = radio.hour(network.region, view, 18).layers
-    traffic = radio._site_traffic(network.region, view, layers)
-    used = {site: traffic[site] for site in traffic if link.id in works.path(network, site).links}
-    return sum(used.values()) * network.get(TransportLink, link.id).growth / works.link_capacity_mbps(link)
+    cell = network.at_site(Cell, site)[0]
+    view, first = network.epochs[-1].view, 4 * 18
+    return float(kpi.expected_bins(network.region, view, cell.id, "backhaul_util_pct", first, 1)[0])
 
 
 def test_k7_burdens_the_neighbours() -> None:
