@@ -115,7 +115,7 @@ class Symptom(NamedTuple):
     measured_min: int | None = None
     """A duration that an audit observed, for example of battery operation, in minutes."""
     design_min: int | None = None
-    """The duration it should have been, in minutes."""
+    """The duration it should have been, in minutes; both are mentioned only if what was observed is shorter."""
     work: str = ""
     """Work that is due, in the language of the ticket."""
 
@@ -295,11 +295,16 @@ def _known(symptom: Symptom) -> frozenset[str]:
         "alarm": not symptom.alarm_text,
         "pci": symptom.pci is None,
         "rsrp": symptom.rsrp_dbm is None,
-        "measured": symptom.measured_min is None,
-        "design": symptom.design_min is None,
+        "measured": not _is_short(symptom),
+        "design": not _is_short(symptom),
         "work": not symptom.work,
     }
     return SLOTS - {name for name, is_unknown in unknown.items() if is_unknown}
+
+
+def _is_short(symptom: Symptom) -> bool:
+    measured, design = symptom.measured_min, symptom.design_min
+    return measured is not None and design is not None and measured < design
 
 
 # --- mistakes ---------------------------------------------------------------------------------------------

@@ -343,6 +343,14 @@ def test_sources_suit_kinds() -> None:
     assert "son" not in suitable_sources(SYMPTOM._replace(kind="uplink", cells=()))
 
 
+def test_durations_are_mentioned_only_if_they_fall_short() -> None:
+    for measured, said in ((25, True), (240, False), (None, False)):
+        symptom = SYMPTOM._replace(kind="audit", measured_min=measured)
+        bodies = [write_ticket(symptom, seed=seed, sources=("audit",)).body for seed in range(40)]
+        assert any(f"{measured} min" in body for body in bodies) is said
+        assert any("240 min" in body for body in bodies) is said
+
+
 def test_allowed_sources_are_kept_to_and_all_of_them_write() -> None:
     allowed = ("drive_test", "son")
     tickets = written(sources=allowed)
