@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple, Protocol
 
@@ -262,10 +263,14 @@ class Observations:
     """Index of the first call that may have changed something."""
     subjects: dict[str, dict[str, None]] = field(default_factory=dict)
     """Ids that facts are about, by kind, in the order they appeared."""
+    alarm_ids: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Key and object of alarms, by id."""
     pages: dict[tuple[Any, ...], dict[str, tuple[str, str]]] = field(default_factory=dict)
     """Alarms seen of lists that come in pages."""
     pages_of: dict[tuple[Any, ...], tuple[int, ...]] = field(default_factory=dict)
     """Calls that those pages are from."""
+    now: datetime | None = None
+    """The latest time that anything was told of."""
     present: int = 0
     """Index of the call that is being read."""
 
@@ -275,6 +280,11 @@ class Observations:
         kind = kind_of(subject)
         if kind is not None:
             self.subjects.setdefault(kind, {}).setdefault(subject)
+
+    def hear(self, *times: str) -> None:
+        """Take note of times that have passed."""
+        known = [moment for text in times if (moment := _moment(text)) is not None]
+        self.now = max([*known, *([self.now] if self.now else [])], default=None)
 
     def of(self, subject: str, name: str) -> list[Fact]:
         """Return what was seen of something, oldest first."""
@@ -288,6 +298,20 @@ class Observations:
     def known(self, kind: str) -> tuple[str, ...]:
         """Return the ids of a kind that something is known about."""
         return tuple(self.subjects.get(kind, ()))
+
+
+def _moment(text: str) -> datetime | None:
+    """Return the time that a text tells, with or without its year; only differences between times matter."""
+    found = re.fullmatch(r"(?:(\d{4})-)?(\d\d-\d\dT\d\d:\d\d(?::\d\d)?)", text)
+    if found is None:
+        return None
+    return datetime.fromisoformat(f"{_YEAR}-{found[2]}")
+
+
+_YEAR = 2031
+"""Year of times that are told without one."""
+SOON = timedelta(hours=24)
+"""How soon something must end to be urgent."""
 
 
 def observe(calls: Iterable[RecordLike]) -> Observations:
@@ -309,7 +333,20 @@ def observe(calls: Iterable[RecordLike]) -> Observations:
         elif reader is not None:
             with suppress(KeyError):  # a result that has not the columns of its tool says nothing
                 reader(seen, arguments, result, seen.note)
+    _conclude(seen)
     return seen
+
+
+def _conclude(seen: Observations) -> None:
+    """Compare how long batteries carried sites that went out with how long they should."""
+    for site in seen.known("site"):
+        design = as_number(seen.latest(site, "design_autonomy_h") or "")
+        begun = _moment(seen.latest(site, "raised.PWR_MAINS_FAIL") or "")
+        ended = [_moment(fact.value) for fact in seen.of(site, "raised.NE_OAM_UNREACHABLE")]
+        later = [end for end in ended if end is not None and begun is not None and end > begun]
+        if design and begun is not None and later and seen.of(site, "alarm.PWR_BATT_LOW"):
+            lasted = (min(later) - begun) / timedelta(hours=1)
+            seen.note(f"PWR-{site[1:]}", "lasted_of_design", f"{lasted / design:.2f}")
 
 
 def _focus(seen: Observations, arguments: Mapping[str, Any], index: int) -> None:
@@ -365,15 +402,12 @@ def _list_alarms(seen: Observations, asked: Mapping[str, Any], result: Parsed, n
         if key is None:
             continue
         subject = row["managed_object"]
+        seen.hear(row["raised"], row.get("cleared", "-"))
         known[row["alarm_id"]] = (key, subject)
         _note_alarm(row, key, note)
-        if row["alarm_id"] not in seen.pages.setdefault(("counted",), {}):
-            seen.pages[("counted",)][row["alarm_id"]] = (key, subject)
-            note(
-                subject,
-                f"times.{key}",
-                str(len([item for item in seen.pages[("counted",)].values() if item == (key, subject)])),
-            )
+        if row["alarm_id"] not in seen.alarm_ids:
+            seen.alarm_ids[row["alarm_id"]] = (key, subject)
+            note(subject, f"times.{key}", str(list(seen.alarm_ids.values()).count((key, subject))))
     total = as_number(result.value("total"))
     if low and total is not None and len(known) >= total and state != "cleared":
         kind = "alarms" if state == "all" else "active_alarms"
@@ -387,12 +421,18 @@ def _note_alarm(row: Mapping[str, str], key: str, note: Note) -> None:
     for name in dict.fromkeys((rectifier[1] if rectifier else subject, site_of(subject) or REGION)):
         note(name, f"alarm.{key}", state)
         note(name, f"raised.{key}", row["raised"])
+        if row.get("cleared", "-") != "-":
+            note(name, f"cleared.{key}", row["cleared"])
 
 
 def _get_alarm(seen: Observations, asked: Mapping[str, Any], result: Parsed, note: Note) -> None:
-    key = _alarm_keys().get(result.value("specificProblem"))
-    if key is not None:
-        note(result.value("objectInstance"), f"times.{key}", result.value("occurrences_24h", "1"))
+    key, subject = _alarm_keys().get(result.value("specificProblem")), result.value("objectInstance")
+    if key is None:
+        return
+    note(subject, f"times.{key}", result.value("occurrences_24h", "1"))
+    branch = re.search(r"branch=([A-H])", result.value("additionalText"))
+    if key == "ANT_VSWR_HIGH" and branch:
+        note(f"ANT-{subject[3:]}-{branch[1]}", "reported", "yes")
 
 
 # --- inventory ---------------------------------------------------------------------------------------------
@@ -452,6 +492,8 @@ def _power_status(seen: Observations, asked: Mapping[str, Any], result: Parsed, 
     for breaker, state in states.items():
         note(breaker, "state", state)
     note(power, "open_feeds", str(len(states)))
+    if states == {} and result.value("not_monitored") == "0":
+        note(power, "feeds", "closed")
     for name in ("air_conditioner", "fans"):
         if name in result.fields:
             note(cabinet, "cooling", result.fields[name])
@@ -586,6 +628,7 @@ def _config_history(seen: Observations, asked: Mapping[str, Any], result: Parsed
     entries = set()
     for row in table.rows if table is not None else ():
         entries.add((row["parameter"], row["element_id"]))
+        seen.hear(row["time"])
         subject = row["element_id"]
         note(subject, f"changed.{row['parameter']}", row["time"])
         if "reference" in row and row["reference"] != "-":
@@ -624,6 +667,7 @@ def _kpi(seen: Observations, asked: Mapping[str, Any], result: Parsed, note: Not
     element, table = str(asked.get("element_id", "")), result.table("time")
     if table is None:
         return
+    seen.hear(*(row["time"] for row in table.rows))
     usual = next((line.split(",")[1:] for line in result.lines if line.startswith("ref_4wk_same_hours,")), [])
     for place, name in enumerate(table.columns[1:]):
         values = [as_number(row[name]) for row in table.rows]
@@ -654,12 +698,20 @@ def _interference(seen: Observations, asked: Mapping[str, Any], result: Parsed, 
     groups = [as_number(item.rpartition(":")[2]) for item in result.value("dbm_by_prb_group", "").split("|")]
     if levels := [item for item in groups if item is not None]:
         note(cell, "block_spread_db", f"{max(levels) - min(levels):.1f}")
-    branches = [item.split(":") for item in result.value("dbm_by_branch", "").split("|") if ":" in item]
-    if branches:
-        loudest = max(branches, key=lambda item: as_number(item[1]) or -999.0)
-        note(cell, "loudest_branch", loudest[0])
+    loudest = as_number(result.value("max_dbm"))
+    if loudest is not None and usual is not None:
+        note(cell, "peak_rise_db", f"{loudest - usual:.1f}")
+    _note_branches(cell, result.value("dbm_by_branch", ""), note)
     for row in result.rows("affected_cell"):
         note(row["affected_cell"], "uplink_rise_db", row["rise_db"])
+
+
+def _note_branches(cell: str, text: str, note: Note) -> None:
+    """Keep by how much the loudest branch is louder than all others."""
+    branches = [item.split(":") for item in text.split("|") if ":" in item]
+    levels = sorted(((as_number(level) or -999.0, name) for name, level in branches), reverse=True)
+    if len(levels) > 1:
+        note(f"ANT-{cell[1:]}-{levels[0][1]}", "louder_by_db", f"{levels[0][0] - levels[1][0]:.1f}")
 
 
 def _spectrum(seen: Observations, asked: Mapping[str, Any], result: Parsed, note: Note) -> None:
@@ -692,20 +744,34 @@ def _battery_test(seen: Observations, asked: Mapping[str, Any], result: Parsed, 
 
 
 def _licences(seen: Observations, asked: Mapping[str, Any], result: Parsed, note: Note) -> None:
-    states: dict[str, list[str]] = {}
+    features: dict[str, list[dict[str, str]]] = {}
     for row in result.rows("licence_id"):
-        states.setdefault(row["feature"], []).append(row["state"])
-    ended = [feature for feature, found in states.items() if all(state == "EXPIRED" for state in found)]
-    if states:
-        note(str(asked.get("node_id", "")), "licences_ended", "|".join(ended) or "none")
+        features.setdefault(row["feature"], []).append(row)
+    node = str(asked.get("node_id", ""))
+    ended = [name for name, rows in features.items() if all(row["state"] == "EXPIRED" for row in rows)]
+    states = {name: {row["state"] for row in rows} for name, rows in features.items()}
+    ending = [features[name] for name, found in states.items() if "EXPIRING" in found and "VALID" not in found]
+    if features:
+        note(node, "licences_ended", "|".join(ended) or "none")
+        note(node, "licences_ending", _urgency(seen, [max(row["expires"] for row in rows) for rows in ending]))
+
+
+def _urgency(seen: Observations, ends: Sequence[str]) -> str:
+    """Return how soon the first of some things ends: `soon`, `later`, or `none` if there is nothing."""
+    moments = [moment for end in ends if (moment := _moment(end)) is not None]
+    if not moments or seen.now is None:
+        return "later" if ends else "none"
+    return "soon" if min(moments) - seen.now < SOON else "later"
 
 
 def _software(seen: Observations, asked: Mapping[str, Any], result: Parsed, note: Note) -> None:
-    table = result.table("certificate_id")
+    table, node = result.table("certificate_id"), str(asked.get("node_id", ""))
     if table is None:
         return
-    ended = [row["certificate_id"] for row in table.rows if row["state"] == "EXPIRED" and row["auto_renew"] != "yes"]
-    note(str(asked.get("node_id", "")), "certificates_ended", "|".join(ended) or "none")
+    own = [row for row in table.rows if row["auto_renew"] != "yes"]
+    ended = [row["certificate_id"] for row in own if row["state"] == "EXPIRED"]
+    note(node, "certificates_ended", "|".join(ended) or "none")
+    note(node, "certificates_ending", _urgency(seen, [row["not_after"] for row in own if row["state"] == "EXPIRING"]))
 
 
 def _notices(seen: Observations, asked: Mapping[str, Any], result: Parsed, note: Note) -> None:
@@ -755,6 +821,7 @@ def _logs(seen: Observations, asked: Mapping[str, Any], result: Parsed, note: No
     table = result.table("source")
     for row in table.rows if table is not None else ():
         subject = row["source"]
+        seen.hear(row["time"])
         for words, name in _COMPLAINTS:
             if words in row["text"]:
                 port = re.search(r"\b(?:CSR-\d{3}|AGG-\d{2})-P\d+\b", row["text"])

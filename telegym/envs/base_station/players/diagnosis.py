@@ -446,7 +446,7 @@ def _loudness(case: _Case, cell: str) -> float:
 
 def _worth_loading(case: _Case) -> list[str]:
     """Return the cells whose antenna lines may make intermodulation, the likeliest first."""
-    suspected = [name for name in case.alarms("ANT_PIM_SUSPECT", "CELL_UL_INTERFERENCE", kinds=("cell",))]
+    suspected = list(case.alarms("ANT_PIM_SUSPECT", "CELL_UL_INTERFERENCE", kinds=("cell",)))
     reported = [name for name in case.seen.known("cell") if case.seen.of(name, "imbalance_db")]
     uneven = sorted(reported, key=lambda name: -case.number(name, "imbalance_db"))
     named = [name for name in case.cells if name not in uneven[:1]]
