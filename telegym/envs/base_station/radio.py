@@ -6,19 +6,22 @@ use, so forks of a network share them.
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from telegym.envs.base_station.memory import Recent
 from telegym.envs.base_station.noise import mix, normals
 from telegym.envs.base_station.objects import Emitter
-from telegym.envs.base_station.physics.load import TDD_DOWNLINK, LayerLoad, LayerRadio, solve
+from telegym.envs.base_station.physics.load import TDD_DOWNLINK, Coverage, LayerLoad, LayerRadio, cover, solve_all
 from telegym.envs.base_station.physics.spectrum import LAYERS, noise_floor_dbm
-from telegym.envs.base_station.physics.traffic import demand_factor
-from telegym.envs.base_station.physics.transport import LinkLoad, link_load
+from telegym.envs.base_station.physics.traffic import AREAS, demand_factors, typical_hour
+from telegym.envs.base_station.physics.transport import LinkLoad, LinkLoads, link_loads
 from telegym.envs.base_station.physics.uplink import add_dbm, noise_dbm, slot_overlap
 from telegym.envs.base_station.region import Region, build_region
 from telegym.envs.base_station.region.radio_plan import POINTS_PER_SECTOR
@@ -29,10 +32,12 @@ __all__ = [
     "Hour",
     "LayerHour",
     "SiteTransport",
+    "busiest",
     "busy_demand_mbps",
     "demand_mbps",
     "external",
     "hour",
+    "hours",
     "layer_hour",
 ]
 
@@ -43,8 +48,13 @@ BUSY_LOAD = 0.45
 USER_NOISE_FIGURE_DB = 7.0
 """Noise figure of a user's receiver."""
 _REFUSED_DB = -300.0
-_KEPT_VIEWS = 64
-_KEPT_LAYERS = 256
+_NO_SIGNAL_DBM = -118.0
+_ROOM_FOR_LAYERS = 1 << 25
+_ROOM_FOR_HOURS = 1 << 22
+_ROOM_FOR_LATEST = 256
+_VIEW_ROOM = 500
+_NARROW = 1e-7
+_LEAST_MBPS, _MIDDLE_MBPS, _MOST_MBPS = 0.1, 14.0, 2000.0
 _UNEVENNESS = 0.22
 _HIGHEST_PLANNED_LOAD = 0.68
 
@@ -73,8 +83,7 @@ class LayerHour:
     """Share of demand of the cell's own area that finds no signal, 0-1."""
 
 
-@dataclass(frozen=True, slots=True)
-class SiteTransport:
+class SiteTransport(NamedTuple):
     """The way of a site's traffic in one hour."""
 
     share: float
@@ -85,43 +94,115 @@ class SiteTransport:
     """Share of packets lost, 0-1."""
 
 
-@dataclass(frozen=True, slots=True)
 class Hour:
-    """A network in one hour."""
+    """A network in one hour.
 
-    layers: dict[str, LayerHour]
-    """By band."""
-    links: dict[str, LinkLoad]
-    """Transport links."""
-    sites: dict[str, SiteTransport]
-    """By site."""
+    Args:
+        layers: Layers, by band.
+        lines: The transport network.
+        place: Which of its situations this hour is.
+    """
+
+    __slots__ = ("_lines", "_links", "_place", "_sites", "layers")
+
+    def __init__(self, layers: dict[str, LayerHour], lines: Lines, place: int) -> None:
+        self.layers = layers
+        self._lines, self._place = lines, place
+        self._links: dict[str, LinkLoad] | None = None
+        self._sites: dict[str, SiteTransport] | None = None
+
+    @property
+    def links(self) -> dict[str, LinkLoad]:
+        """Transport links."""
+        if self._links is None:
+            rows = (part[self._place].tolist() for part in self._lines.loads)
+            self._links = dict(zip(self._lines.links, map(LinkLoad, *rows), strict=True))
+        return self._links
+
+    @property
+    def sites(self) -> dict[str, SiteTransport]:
+        """The way of each site's traffic."""
+        if self._sites is None:
+            rows = (part[self._place].tolist() for part in self._lines.ways)
+            self._sites = dict(zip(self._lines.sites, map(SiteTransport, *rows), strict=True))
+        return self._sites
+
+    @property
+    def utilisation(self) -> Array:
+        """Utilisation of links, in the order of the view's, and 0 at the end."""
+        found: Array = self._lines.utilisation[self._place]
+        return found
+
+    @property
+    def ways(self) -> tuple[Array, Array, Array]:
+        """Share of traffic that gets through, delay in ms and loss, in the order of the region's sites."""
+        share, delay, loss = self._lines.ways
+        return share[self._place], delay[self._place], loss[self._place]
 
 
 @lru_cache(maxsize=512)
 def _healthy_demand(archetype: str, seed: int, layer: str) -> Array:
     """Return the busy-hour demand of each test point so that a healthy layer's mean load is `BUSY_LOAD`."""
     region = build_region(archetype, seed)
-    plan = region.layers[layer]
     cells = len(region.cells_of[layer])
     uneven = np.exp(np.clip(_UNEVENNESS * normals(mix(seed, archetype, "demand"), layer, cells), -0.4, 0.4))
     shape = np.repeat(uneven, POINTS_PER_SECTOR) / POINTS_PER_SECTOR
-    radio = _layer_radio(layer, plan.rsrp_dbm, np.zeros(cells), np.ones(cells), np.zeros(cells))
+    radio = _layer_radio(layer, region.layers[layer].rsrp_dbm, np.zeros(cells), np.ones(cells), np.zeros(cells))
+    coverage, scale = cover(radio), _MIDDLE_MBPS
     for _ in range(3):
-        scale = _scale(radio, shape)
-        solved = solve(radio, scale * shape)
+        scale = _scale(coverage, shape, scale)
+        solved = solve_all(coverage, (scale * shape)[None, :])[0]
         # Where a cell would be overloaded, operators have found another way to serve its users.
         shape = shape * np.minimum(_HIGHEST_PLANNED_LOAD / np.maximum(solved.need, 1e-9), 1.0)[solved.serving]
     result: Array = np.round(scale * shape, 9)
     return result
 
 
-def _scale(radio: LayerRadio, shape: Array) -> float:
-    """Return the demand of a cell, in Mbit/s, at which the mean load is as planned."""
-    low, high = 0.1, 2000.0
+def _scale(coverage: Coverage, shape: Array, near: float) -> float:
+    """Return the demand of a cell, in Mbit/s, at which the mean load is as planned: 24 steps of bisection.
+
+    Mean load grows with demand. So most steps need no solution: false position first finds a narrow interval with the
+    crossing in it, and the answer to every question beside that interval is known.
+    """
+    low, high = _LEAST_MBPS, _MOST_MBPS
+    below, above = _crossing(lambda demand: _mean_load(coverage, shape, demand) - BUSY_LOAD, low, high, near)
     for _ in range(24):
         middle = float(np.sqrt(low * high))
-        low, high = (middle, high) if solve(radio, middle * shape).load.mean() < BUSY_LOAD else (low, middle)
+        small = middle <= below or (middle < above and _mean_load(coverage, shape, middle) < BUSY_LOAD)
+        low, high = (middle, high) if small else (low, middle)
     return low
+
+
+def _mean_load(coverage: Coverage, shape: Array, demand: float) -> float:
+    return float(solve_all(coverage, demand * shape[None, :])[0].load.mean())
+
+
+def _crossing(function: Callable[[float], float], low: float, high: float, near: float) -> tuple[float, float]:
+    """Return an interval that is 1e-7 wide, relatively, in which a growing function crosses zero.
+
+    False position on a logarithmic scale, with the Illinois rule (Dowell and Jarratt, 1971).
+
+    Args:
+        function: The function; negative at `low`, positive at `high`.
+        low: Lower end.
+        high: Upper end.
+        near: Where the crossing may be.
+    """
+    a, b = math.log(low), math.log(high)
+    at_a, at_b, side = -BUSY_LOAD, 1.0 - BUSY_LOAD, 0
+    guess = math.log(near)
+    while b - a > _NARROW:
+        value = function(math.exp(guess))
+        if value < 0:
+            at_b *= 0.5 if side < 0 else 1.0
+            a, at_a, side = guess, value, -1
+        else:
+            at_a *= 0.5 if side > 0 else 1.0
+            b, at_b, side = guess, value, 1
+        guess = (a * at_b - b * at_a) / (at_b - at_a)
+        # A little farther than where it seems to be, so that both ends come near.
+        guess = min(max(guess - 0.3 * _NARROW * side, a + 0.2 * _NARROW), b - 0.2 * _NARROW)
+    return math.exp(a), math.exp(b)
 
 
 def busy_demand_mbps(region: Region, layer: str) -> Array:
@@ -144,84 +225,255 @@ def _layer_radio(layer: str, rsrp_dbm: Array, bias_db: Array, capability: Array,
     )
 
 
-class _Layer:
-    """A layer as it is in one view or in several: what was computed for it."""
-
-    __slots__ = ("cells", "emitters", "hours", "levels")
-
-    def __init__(self, cells: list[CellView], emitters: tuple[Emitter, ...], levels: Array) -> None:
-        self.cells = cells
-        # Held so that nothing else gets their identities, by which layers are found again.
-        self.emitters = emitters
-        self.levels = levels
-        self.hours: dict[int, LayerHour] = {}
+# --- what is kept -----------------------------------------------------------------------------------------
 
 
 class _Kept:
     """What was computed for a view."""
 
-    __slots__ = ("hours", "layers", "view")
+    __slots__ = ("hours", "layers", "network", "view")
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, region: Region, view: View) -> None:
+        # Held so that nothing else gets its identity, by which this is found again.
         self.view = view
+        self.network = _network(region, view)
         self.hours: dict[int, Hour] = {}
         self.layers: dict[str, _Layer] = {}
 
 
-_HOURS: OrderedDict[int, _Kept] = OrderedDict()
-_LAYERS: OrderedDict[tuple[object, ...], _Layer] = OrderedDict()
+_VIEWS: Recent[int, _Kept] = Recent(_ROOM_FOR_HOURS)
+_NETWORKS: Recent[tuple[object, ...], _Network] = Recent(_ROOM_FOR_HOURS)
+_LAYERS: Recent[tuple[object, ...], _Layer] = Recent(_ROOM_FOR_LAYERS)
+_LATEST: Recent[tuple[str, int, str], list[_Layer]] = Recent(_ROOM_FOR_LATEST)
 
 
-def _kept(view: View) -> _Kept:
-    kept = _HOURS.get(id(view))
-    if kept is None:
-        kept = _HOURS[id(view)] = _Kept(view)
-        while len(_HOURS) > _KEPT_VIEWS:
-            _HOURS.popitem(last=False)
-    else:
-        _HOURS.move_to_end(id(view))
-    return kept
+def _kept(region: Region, view: View) -> _Kept:
+    return _VIEWS.get(id(view), lambda: _Kept(region, view), _VIEW_ROOM)
 
 
 def hour(region: Region, view: View, hour_of_week: int) -> Hour:
     """Return a network's performance in an hour of the week, Monday 0 h being 0."""
-    hours = _kept(view).hours
-    if hour_of_week not in hours:
-        hours[hour_of_week] = _compute(region, view, hour_of_week)
-    return hours[hour_of_week]
+    found = _kept(region, view).hours.get(typical_hour(hour_of_week))
+    return hours(region, view, (hour_of_week,))[0] if found is None else found
+
+
+def hours(region: Region, view: View, hours_of_week: Sequence[int]) -> list[Hour]:
+    """Return a network's performance in several hours of the week: faster than one after the other."""
+    kept = _kept(region, view)
+    wanted = [typical_hour(item) for item in hours_of_week]
+    missing = tuple(dict.fromkeys(item for item in wanted if item not in kept.hours))
+    if missing:
+        layers = {tag: _layer_hours(region, view, tag, missing) for tag in region.kind.layers}
+        lines = kept.network.lines(layers, {tag: layer.serves for tag, layer in kept.layers.items()})
+        for place, item in enumerate(missing):
+            kept.hours[item] = Hour({tag: parts[place] for tag, parts in layers.items()}, lines, place)
+        _VIEWS.grow(id(view), _VIEW_ROOM * len(missing))
+    return [kept.hours[item] for item in wanted]
 
 
 def layer_hour(region: Region, view: View, tag: str, hour_of_week: int) -> LayerHour:
     """Return the performance of one layer in an hour of the week; it does not depend on other layers."""
-    layers = _kept(view).layers
+    return _layer_hours(region, view, tag, (typical_hour(hour_of_week),))[0]
+
+
+def _layer_hours(region: Region, view: View, tag: str, wanted: tuple[int, ...]) -> list[LayerHour]:
+    layer = _layer_of(region, view, tag)
+    missing = [item for item in wanted if item not in layer.hours]
+    if missing:
+        layer.hours.update(zip(missing, layer.solve(missing), strict=True))
+        _LAYERS.grow(layer.key, layer.room * len(missing))
+    return [layer.hours[item] for item in wanted]
+
+
+def _layer_of(region: Region, view: View, tag: str) -> _Layer:
+    layers = _kept(region, view).layers
     layer = layers.get(tag)
     if layer is None:
         layer = layers[tag] = _layer(region, view, tag)
-    if hour_of_week not in layer.hours:
-        layer.hours[hour_of_week] = _layer_hour(region, view, tag, hour_of_week, layer)
-    return layer.hours[hour_of_week]
-
-
-def _layer(region: Region, view: View, tag: str) -> _Layer:
-    """Return what is known of a layer: the same for views in which its cells and all emitters are the same."""
-    cells = _cell_views(region, view, tag)
-    emitters = tuple(view.emitters.values())
-    key = (region.archetype, region.seed, tag, len(emitters), *map(id, emitters), *map(id, cells))
-    layer = _LAYERS.get(key)
-    if layer is None:
-        layer = _LAYERS[key] = _Layer(cells, emitters, _levels(region, tag, cells))
-        while len(_LAYERS) > _KEPT_LAYERS:
-            _LAYERS.popitem(last=False)
-    else:
-        _LAYERS.move_to_end(key)
     return layer
 
 
-def _compute(region: Region, view: View, hour_of_week: int) -> Hour:
-    layers = {tag: layer_hour(region, view, tag, hour_of_week) for tag in region.kind.layers}
-    offered = _site_traffic(region, view, layers)
-    links = _links(region, view, offered)
-    return Hour(layers, links, {site: _site_transport(view, site, links) for site in offered})
+def _layer(region: Region, view: View, tag: str) -> _Layer:
+    """Return what is known of a layer: the same for views in which its cells and the emitters it hears are the same."""
+    cells = _cell_views(region, view, tag)
+    emitters = tuple(emitter for emitter in view.emitters.values() if tag in emitter.layers)
+    key = (region.archetype, region.seed, tag, len(emitters), *map(id, emitters), *map(id, cells))
+    latest = _LATEST.get((region.archetype, region.seed, tag), list)
+    room = 2 * len(cells) * len(region.points.home)
+    layer = _LAYERS.get(key, lambda: _Layer(key, region, tag, cells, emitters, latest[0] if latest else None), room)
+    latest[:] = [layer]
+    return layer
+
+
+# --- a layer ----------------------------------------------------------------------------------------------
+
+
+class _Traits(NamedTuple):
+    """What the radio performance of a layer depends on of a cell; as columns, of all its cells."""
+
+    serves: Any
+    """Whether users can get in."""
+    off: Any
+    """Whether nothing is radiated."""
+    bias_db: Any
+    """Offset for choosing it."""
+    tilt_deg: Any
+    """Tilt, mechanical and electrical."""
+    turned_deg: Any
+    """How far the antenna is turned away from its planned direction."""
+    power_dbm: Any
+    """Power of the carrier."""
+    capability: Any
+    """Capacity left, 0-1."""
+    extra_load: Any
+    """Artificial load, 0-1."""
+    demand_factor: Any
+    """Factor on the demand of its area."""
+    pim_dbm: Any
+    """Intermodulation at full load."""
+    phase_us: Any
+    """Phase of its clock; 0 if nothing is radiated."""
+    azimuth_deg: Any
+    """Direction."""
+
+
+def _traits(seen: CellView) -> _Traits:
+    cell, radiates, open_ = seen.cell, _radiates(seen), serves(seen)
+    return _Traits(
+        serves=open_,
+        off=not radiates,
+        bias_db=cell.cio_db if open_ else _REFUSED_DB,
+        tilt_deg=seen.tilt_deg + cell.mechanical_tilt_deg,
+        turned_deg=(seen.azimuth_deg - cell.azimuth_deg + 180.0) % 360.0 - 180.0,
+        power_dbm=cell.max_tx_power_dbm + seen.power_offset_db,
+        capability=seen.capability,
+        extra_load=1.0 if cell.ocns_enabled and seen.on_air else 0.0,
+        demand_factor=cell.demand_factor,
+        pim_dbm=-300.0 if seen.pim_dbm is None else seen.pim_dbm,
+        phase_us=seen.phase_us if radiates else 0.0,
+        azimuth_deg=seen.azimuth_deg,
+    )
+
+
+class _Layer:
+    """A layer as it is in one view or in several: what does not depend on the hour, and the hours computed so far.
+
+    It is made from another one of the same region, if there is one: what is the same in both is taken from there.
+    """
+
+    __slots__ = (
+        *("areas", "cells", "coverage", "distances", "emitters", "hours", "key", "outside_dbm", "overlap_sum"),
+        *("region", "room", "serves", "tag", "traits"),
+    )
+
+    def __init__(
+        self,
+        key: tuple[object, ...],
+        region: Region,
+        tag: str,
+        cells: list[CellView],
+        emitters: tuple[Emitter, ...],
+        other: _Layer | None,
+    ) -> None:
+        self.key, self.region, self.tag = key, region, tag
+        self.traits: Array
+        # Held so that nothing else gets their identities, by which layers are found again.
+        self.cells, self.emitters = cells, emitters
+        self.hours: dict[int, LayerHour] = {}
+        rows = [row for row, cell in enumerate(cells) if other is None or cell is not other.cells[row]]
+        table: Array = np.empty((len(_Traits._fields), len(cells))) if other is None else other.traits.copy()
+        if rows:
+            table[:, rows] = np.array([_traits(cells[row]) for row in rows], float).T
+        self.traits = table
+        traits = _Traits(*table)
+        self.serves = traits.serves > 0
+        levels, power = _levels(region, tag, traits, rows, other)
+        radio = _layer_radio(tag, levels, traits.bias_db, traits.capability, traits.extra_load)
+        self.coverage = cover(radio, power)
+        self.distances = _distances(region, tag, self.coverage.serving, other)
+        self.outside_dbm = add_dbm(np.full(len(cells), -300.0), *_heard(region, tag, traits.azimuth_deg, emitters))
+        self.areas = _areas(region)[tag]
+        self.overlap_sum = np.maximum(region.overlap[tag].sum(axis=1), 1e-12)
+        self.room = 2 * len(region.points.home) + 9 * len(cells)
+
+    def solve(self, hours_of_week: Sequence[int]) -> list[LayerHour]:
+        """Return the layer's performance in several hours."""
+        demand = self.demand(hours_of_week)
+        solved = solve_all(self.coverage, demand)
+        sinr, need, load = (np.array([getattr(one, name) for one in solved]) for name in ("sinr_db", "need", "load"))
+        serving, cells = self.coverage.serving, len(self.cells)
+        offered = _summed(serving, demand, cells)
+        quality = _summed(serving, demand * sinr, cells)
+        lost = np.where(self.coverage.level_dbm < _NO_SIGNAL_DBM, demand, 0.0)
+        home = self.region.points.home
+        uplink, excess = self._uplink(load)
+        columns = (
+            solved,
+            offered,
+            np.where(offered > 0, quality / np.maximum(offered, 1e-12), 0.0),
+            offered / np.maximum(need, 1e-12),
+            uplink,
+            excess,
+            _summed(home, lost, cells) / np.maximum(_summed(home, demand, cells), 1e-12),
+        )
+        noise = noise_dbm(LAYERS[self.tag].prb_khz)
+        return [
+            LayerHour(one, mbps, sinr_db, rate, self.distances, noise, uplink_dbm, excess_db, unserved)
+            for one, mbps, sinr_db, rate, uplink_dbm, excess_db, unserved in zip(*columns, strict=True)
+        ]
+
+    def demand(self, hours_of_week: Sequence[int]) -> Array:
+        """Return the demand of each test point, hours x points, in Mbit/s."""
+        factors = demand_factors()[np.array(hours_of_week)][:, self.areas] * _Traits(*self.traits).demand_factor
+        result: Array = busy_demand_mbps(self.region, self.tag) * np.repeat(factors, POINTS_PER_SECTOR, axis=1)
+        return result
+
+    def _uplink(self, loads: Array) -> tuple[Array, Array]:
+        """Return interference and noise of each cell, and how much one branch hears more, hours x cells."""
+        overlap = self.region.overlap[self.tag]
+        # One by one: sums over cells must not depend on how many hours are computed together.
+        near = np.array([overlap @ load for load in loads])
+        around = near / self.overlap_sum
+        base = noise_dbm(LAYERS[self.tag].prb_khz) + 4.0 * around
+        both = add_dbm(base, self.outside_dbm, self._time_division(loads))
+        one_branch = add_dbm(both, _Traits(*self.traits).pim_dbm + 25.0 * np.log10(loads))
+        return np.round(one_branch, 9), np.round(one_branch - both, 9)
+
+    def _time_division(self, loads: Array) -> Array:
+        """Return what downlinks out of step give the uplink of their neighbours."""
+        count, phases = len(self.cells), _Traits(*self.traits).phase_us
+        if not LAYERS[self.tag].tdd or np.ptp(phases) <= 1.5:
+            return np.full(count, -300.0)
+        overlap = slot_overlap(phases[:, None] - phases[None, :])
+        key = mix(self.region.seed, self.region.archetype, "coupling")
+        coupling = (118.0 + 6.0 * normals(key, self.tag, count * count)).reshape(count, count)
+        near = self.region.overlap[self.tag] > 0
+        found = []
+        for load in loads:
+            level = 28.6 - coupling + 10 * np.log10(np.maximum(overlap * load[None, :], 1e-30))
+            found.append(np.where(near, 10 ** (level / 10), 0.0).sum(axis=1))
+        result: Array = 10 * np.log10(np.maximum(np.array(found), 1e-30))
+        return result
+
+
+def _summed(places: NDArray[np.intp], values: Array, count: int) -> Array:
+    """Return the sums of values by place, hours x places."""
+    hours_count = len(values)
+    where = places + count * np.arange(hours_count)[:, None]
+    found = np.bincount(where.ravel(), values.ravel(), hours_count * count).astype(float, copy=False)
+    return found.reshape(hours_count, count)
+
+
+@lru_cache(maxsize=256)
+def _areas_of(archetype: str, seed: int) -> dict[str, NDArray[np.intp]]:
+    region = build_region(archetype, seed)
+    sites = {site.id: AREAS.index(site.area_type) for site in region.layout.sites}
+    return {tag: np.array([sites[name.split("-")[0]] for name in names]) for tag, names in region.cells_of.items()}
+
+
+def _areas(region: Region) -> dict[str, NDArray[np.intp]]:
+    """Return the kind of area of each cell, by layer."""
+    return _areas_of(region.archetype, region.seed)
 
 
 def _cell_views(region: Region, view: View, tag: str) -> list[CellView]:
@@ -243,101 +495,60 @@ def serves(cell: CellView) -> bool:
     return _radiates(cell) and cell.access_ok and not cell.cell.cell_barred and planned_carrier
 
 
-def _levels(region: Region, tag: str, cells: list[CellView]) -> Array:
-    """Return the reference power at every point; minus 300 dBm from cells that do not radiate."""
+@lru_cache(maxsize=64)
+def _planned(archetype: str, seed: int, tag: str) -> tuple[Array, Array]:
+    """Return the planned reference power at every point, in dBm and in mW."""
+    levels = np.round(build_region(archetype, seed).layers[tag].rsrp_dbm, 9)
+    return levels, 10 ** (levels / 10)
+
+
+def _levels(region: Region, tag: str, traits: _Traits, rows: list[int], other: _Layer | None) -> tuple[Array, Array]:
+    """Return the reference power at every point in dBm and in mW; minus 300 dBm from cells that do not radiate.
+
+    Args:
+        region: The region.
+        tag: The band.
+        traits: The layer's cells.
+        rows: Cells that are not as in another layer, or all.
+        other: That layer, if there is one.
+    """
     plan = region.layers[tag]
-    tilts = np.array([cell.tilt_deg + cell.cell.mechanical_tilt_deg for cell in cells])
-    turned = np.array([(cell.azimuth_deg - cell.cell.azimuth_deg + 180.0) % 360.0 - 180.0 for cell in cells])
-    powers = np.array([cell.cell.max_tx_power_dbm + cell.power_offset_db for cell in cells])
-    other = np.flatnonzero((tilts != plan.tilts_deg) | (turned != 0.0) | (powers != plan.power_dbm))
-    result = np.round(plan.rsrp_dbm, 9)
-    if len(other):
-        result[other] = np.round(plan.levels(tilts[other], turned[other], powers[other], other), 9)
-    result[[not _radiates(cell) for cell in cells]] = _REFUSED_DB
-    return result
-
-
-def _layer_hour(region: Region, view: View, tag: str, hour_of_week: int, layer: _Layer) -> LayerHour:
-    cells = layer.cells
-    bias = np.array([cell.cell.cio_db if serves(cell) else _REFUSED_DB for cell in cells])
-    extra = np.array([1.0 if cell.cell.ocns_enabled and cell.on_air else 0.0 for cell in cells])
-    capability = np.array([cell.capability for cell in cells])
-    demand = _demand(region, cells, tag, hour_of_week)
-    solved = solve(_layer_radio(tag, layer.levels, bias, capability, extra), demand)
-    count = len(cells)
-    offered = np.bincount(solved.serving, weights=demand, minlength=count).astype(float)
-    uplink, excess = _uplink(region, view, tag, solved, cells)
-    return LayerHour(
-        solved=solved,
-        offered_mbps=offered,
-        sinr_db=_mean(solved.serving, solved.sinr_db, demand, count),
-        rate_mbps=offered / np.maximum(solved.need, 1e-12),
-        distance_p90_m=_distances(region, tag, solved, count),
-        noise_dbm=noise_dbm(LAYERS[tag].prb_khz),
-        uplink_dbm=uplink,
-        branch_excess_db=excess,
-        unserved=_unserved(region, solved, demand, count),
-    )
-
-
-def _demand(region: Region, cells: list[CellView], tag: str, hour_of_week: int) -> Array:
-    sites = {site.id: demand_factor(site.area_type, hour_of_week) for site in region.layout.sites}
-    factors = np.array([sites[cell.cell.site_id] * cell.cell.demand_factor for cell in cells])
-    result: Array = busy_demand_mbps(region, tag) * np.repeat(factors, POINTS_PER_SECTOR)
-    return result
+    if other is None:
+        levels, power = _planned(region.archetype, region.seed, tag)
+        moved = (traits.tilt_deg != plan.tilts_deg) | (traits.turned_deg != 0.0) | (traits.power_dbm != plan.power_dbm)
+        chosen = np.flatnonzero(moved | (traits.off > 0))
+    else:
+        levels, power = other.coverage.radio.rsrp_dbm, other.coverage.power_mw
+        chosen = np.array(rows, dtype=np.intp)
+    if len(chosen):
+        tilts, turned, powers = traits.tilt_deg[chosen], traits.turned_deg[chosen], traits.power_dbm[chosen]
+        changed = np.round(plan.levels(tilts, turned, powers, chosen), 9)
+        changed[traits.off[chosen] > 0] = _REFUSED_DB
+        levels, power = levels.copy(), power.copy()
+        levels[chosen], power[chosen] = changed, 10 ** (changed / 10)
+    return levels, power
 
 
 def demand_mbps(region: Region, view: View, tag: str, hour_of_week: int) -> Array:
     """Return the demand of each test point on a layer in an hour of the week, in Mbit/s."""
-    return _demand(region, _cell_views(region, view, tag), tag, hour_of_week)
+    found: Array = _layer_of(region, view, tag).demand([hour_of_week])[0]
+    return found
 
 
-def _mean(serving: NDArray[np.intp], values: Array, weights: Array, count: int) -> Array:
-    total = np.bincount(serving, weights=weights, minlength=count)
-    summed = np.bincount(serving, weights=weights * values, minlength=count)
-    result: Array = np.where(total > 0, summed / np.maximum(total, 1e-12), 0.0)
-    return result
-
-
-def _distances(region: Region, tag: str, solved: LayerLoad, count: int) -> Array:
-    columns = np.arange(len(solved.serving))
-    distance = region.layers[tag].distance_m[solved.serving, columns]
-    order = np.lexsort((distance, solved.serving))
-    sizes = np.bincount(solved.serving, minlength=count)
+def _distances(region: Region, tag: str, serving: NDArray[np.intp], other: _Layer | None) -> Array:
+    """Return the distance that nine of ten of a cell's users are within; 0 without users."""
+    if other is not None and np.array_equal(serving, other.coverage.serving):
+        return other.distances
+    distance = region.layers[tag].distance_m[serving, np.arange(len(serving))]
+    order = np.lexsort((distance, serving))
+    sizes = np.bincount(serving, minlength=len(region.cells_of[tag]))
     ends = np.cumsum(sizes)
     places = np.maximum(ends - 1 - sizes // 10, 0)
     result: Array = np.where(sizes > 0, distance[order][np.minimum(places, len(order) - 1)], 0.0)
     return result
 
 
-def _unserved(region: Region, solved: LayerLoad, demand: Array, count: int) -> Array:
-    """Return which share of the demand of each cell's area is below -118 dBm."""
-    lost = np.where(solved.level_dbm < -118.0, demand, 0.0)
-    home = region.points.home
-    total = np.bincount(home, weights=demand, minlength=count)
-    result: Array = np.bincount(home, weights=lost, minlength=count) / np.maximum(total, 1e-12)
-    return result
-
-
-# --- uplink ---------------------------------------------------------------------------------------------
-
-
-def _uplink(region: Region, view: View, tag: str, solved: LayerLoad, cells: list[CellView]) -> tuple[Array, Array]:
-    """Return interference and noise of each cell, and how much one branch hears more."""
-    noise = noise_dbm(LAYERS[tag].prb_khz)
-    overlap = region.overlap[tag]
-    around = (overlap @ solved.load) / np.maximum(overlap.sum(axis=1), 1e-12)
-    base = noise + 4.0 * around
-    outside = add_dbm(np.full(len(cells), -300.0), *_emitters(region, view, tag))
-    both = add_dbm(base, outside, _time_division(region, tag, solved, cells))
-    pim = np.array([cell.pim_dbm if cell.pim_dbm is not None else -300.0 for cell in cells])
-    one_branch = add_dbm(both, pim + 25.0 * np.log10(solved.load))
-    return np.round(one_branch, 9), np.round(one_branch - both, 9)
-
-
-def _emitters(region: Region, view: View, tag: str) -> list[Array]:
-    """Return what each emitter outside the network gives each cell."""
-    return [level for _, level in external(region, view, tag)]
+# --- interference from outside ----------------------------------------------------------------------------
 
 
 def external(region: Region, view: View, tag: str) -> list[tuple[Emitter, Array]]:
@@ -346,76 +557,128 @@ def external(region: Region, view: View, tag: str) -> list[tuple[Emitter, Array]
     The level falls by 35 dB per decade of distance and with the antenna's pattern; dBm per resource block of the
     emitter's own, averaged over time.
     """
-    where = {site.id: site for site in region.layout.sites}
-    cells = _cell_views(region, view, tag) if view.emitters else []
+    emitters = [emitter for emitter in view.emitters.values() if tag in emitter.layers]
+    azimuths = np.array([cell.azimuth_deg for cell in _cell_views(region, view, tag)])
+    return list(zip(emitters, _heard(region, tag, azimuths, emitters), strict=True))
+
+
+def _heard(region: Region, tag: str, azimuths_deg: Array, emitters: Sequence[Emitter]) -> list[Array]:
+    """Return what each emitter gives each cell of a layer."""
+    if not emitters:
+        return []
+    where = {site.id: (site.x_m, site.y_m) for site in region.layout.sites}
+    x, y = np.array([where[name.split("-")[0]] for name in region.cells_of[tag]]).T
     found = []
-    for emitter in view.emitters.values():
-        if tag not in emitter.layers:
-            continue
-        dx = np.array([emitter.x_m - where[cell.cell.site_id].x_m for cell in cells])
-        dy = np.array([emitter.y_m - where[cell.cell.site_id].y_m for cell in cells])
-        off = (np.degrees(np.arctan2(dx, dy)) - np.array([cell.azimuth_deg for cell in cells]) + 180) % 360 - 180
+    for emitter in emitters:
+        dx, dy = emitter.x_m - x, emitter.y_m - y
+        off = (np.degrees(np.arctan2(dx, dy)) - azimuths_deg + 180) % 360 - 180
         level = emitter.power_dbm - 35.0 * np.log10(np.maximum(np.hypot(dx, dy), 50.0) / 100.0)
-        level = level - np.minimum(12 * (off / 65.0) ** 2, 20.0) + 10 * np.log10(max(emitter.duty, 1e-3))
-        found.append((emitter, level))
+        found.append(level - np.minimum(12 * (off / 65.0) ** 2, 20.0) + 10 * np.log10(max(emitter.duty, 1e-3)))
     return found
-
-
-def _time_division(region: Region, tag: str, solved: LayerLoad, cells: list[CellView]) -> Array:
-    """Return what downlinks out of step give the uplink of their neighbours."""
-    quiet: Array = np.full(len(cells), -300.0)
-    phases = np.array([cell.phase_us if _radiates(cell) else 0.0 for cell in cells])
-    if not LAYERS[tag].tdd or np.ptp(phases) <= 1.5:
-        return quiet
-    overlap = slot_overlap(phases[:, None] - phases[None, :])
-    count = len(cells)
-    coupling = 118.0 + 6.0 * normals(mix(region.seed, region.archetype, "coupling"), tag, count * count)
-    near = region.overlap[tag] > 0
-    level = 28.6 - coupling.reshape(count, count) + 10 * np.log10(np.maximum(overlap * solved.load[None, :], 1e-30))
-    power = np.where(near, 10 ** (level / 10), 0.0).sum(axis=1)
-    result: Array = 10 * np.log10(np.maximum(power, 1e-30))
-    return result
 
 
 # --- transport ------------------------------------------------------------------------------------------
 
 
-def _site_traffic(region: Region, view: View, layers: dict[str, LayerHour]) -> dict[str, float]:
-    """Return the traffic of each site in Mbit/s: what its cells carry."""
-    found = dict.fromkeys((site.id for site in region.layout.sites), 0.0)
-    for tag, layer in layers.items():
-        carried = layer.offered_mbps / np.maximum(layer.solved.need, 1.0)
-        for name, value in zip(region.cells_of[tag], carried.tolist(), strict=True):
-            cell = view.cells[name]
-            if serves(cell) and view.nodes[cell.cell.node_id].user_plane:
-                found[cell.cell.site_id] += value
-    return found
+class Lines(NamedTuple):
+    """The transport network in several situations; arrays are situations x links or sites."""
+
+    links: tuple[str, ...]
+    """Links."""
+    sites: tuple[str, ...]
+    """Sites."""
+    loads: LinkLoads
+    """How links cope."""
+    utilisation: Array
+    """Utilisation of links, and a column of zeros."""
+    ways: tuple[Array, Array, Array]
+    """For the way of each site: share of traffic that gets through, delay in ms, loss."""
 
 
-def _ways(view: View) -> dict[str, tuple[str, ...]]:
-    return {view_cell.cell.site_id: view.nodes[view_cell.cell.node_id].links for view_cell in view.cells.values()}
+def _network(region: Region, view: View) -> _Network:
+    """Return the transport network of a view: the same for views in which nodes and links are the same."""
+    links, nodes = tuple(view.links.values()), tuple(view.nodes.values())
+    key = (region.archetype, region.seed, *map(id, links), *map(id, nodes))
+    return _NETWORKS.get(key, lambda: _Network(region, view), _VIEW_ROOM)
 
 
-def _links(region: Region, view: View, offered: dict[str, float]) -> dict[str, LinkLoad]:
-    traffic = dict.fromkeys(view.links, 0.0)
-    for site, way in _ways(view).items():
-        for link in way:
-            traffic[link] += offered[site]
-    return {
-        name: link_load(
-            traffic[name] * link.growth,
-            link.capacity_mbps if link.up else 0.0,
-            link.delay_ms,
-            2.0 if link.microwave else 0.2,
+class _Network:
+    """The transport network of a view: what does not depend on the hour."""
+
+    __slots__ = ("ends", "links", "offers", "open", "settings", "sites", "views", "ways")
+
+    def __init__(self, region: Region, view: View) -> None:
+        # Held so that nothing else gets their identities, by which networks are found again.
+        self.views = (*view.links.values(), *view.nodes.values())
+        self.links, self.sites = tuple(view.links), tuple(site.id for site in region.layout.sites)
+        links = {name: place for place, name in enumerate(self.links)}
+        sites = {name: place for place, name in enumerate(self.sites)}
+        cells = {tag: _cell_views(region, view, tag) for tag in region.kind.layers}
+        self.offers = np.array([sites[cell.cell.site_id] for row in cells.values() for cell in row])
+        """Site of each cell, layer by layer."""
+        self.open = {
+            tag: np.array([view.nodes[cell.cell.node_id].user_plane for cell in row]) for tag, row in cells.items()
+        }
+        """Whether traffic of a cell's node reaches the core."""
+        ways = {cell.cell.site_id: view.nodes[cell.cell.node_id].links for cell in view.cells.values()}
+        pairs = [(sites[site], links[link]) for site, way in ways.items() for link in way]
+        self.ends = np.array(pairs, dtype=np.intp).reshape(-1, 2)
+        """Sites and the links their traffic uses."""
+        first: dict[str, tuple[str, ...]] = dict.fromkeys(self.sites, ())
+        first.update(
+            {cell.cell.site_id: view.nodes[cell.cell.node_id].links for cell in reversed(list(view.cells.values()))}
         )
-        for name, link in view.links.items()
-    }
+        self.ways = _padded([first[site] for site in self.sites], links)
+        """Links on the way of each site."""
+        each = view.links.values()
+        self.settings = (
+            np.array([link.growth for link in each]),
+            np.array([link.capacity_mbps if link.up else 0.0 for link in each]),
+            np.array([link.delay_ms for link in each]),
+            np.array([2.0 if link.microwave else 0.2 for link in each]),
+        )
+        """Growth, capacity, delay and queueing delay of links."""
+
+    def lines(self, layers: dict[str, list[LayerHour]], serving: dict[str, NDArray[np.bool_]]) -> Lines:
+        """Return how the network copes with what layers carry.
+
+        Args:
+            layers: Layers in several hours.
+            serving: Which of their cells users can get into.
+        """
+        carried = []
+        for tag, parts in layers.items():
+            offered_mbps, need = np.array([(one.offered_mbps, one.solved.need) for one in parts]).swapaxes(0, 1)
+            carried.append(np.where(serving[tag] & self.open[tag], offered_mbps / np.maximum(need, 1.0), 0.0))
+        offered = _summed(self.offers, np.concatenate(carried, axis=1), len(self.sites))
+        traffic = _summed(self.ends[:, 1], offered[:, self.ends[:, 0]], len(self.links))
+        growth, capacity, delay, service = self.settings
+        loads = link_loads(traffic * growth, capacity, delay, service)
+        columns = [
+            np.concatenate((part, np.full((len(part), 1), none)), axis=1)
+            for part, none in zip(loads, (0.0, 0.0, 0.0, 1.0), strict=True)
+        ]
+        return Lines(self.links, self.sites, loads, columns[0], self._along(LinkLoads(*columns)))
+
+    def _along(self, loads: LinkLoads) -> tuple[Array, Array, Array]:
+        """Return share, delay and loss of the ways of sites."""
+        situations = len(loads.share)
+        share, passed = np.ones((situations, len(self.sites))), np.ones((situations, len(self.sites)))
+        delay = np.full((situations, len(self.sites)), 4.0)
+        for hop in self.ways.T:
+            share = np.minimum(share, loads.share[:, hop])
+            delay = delay + loads.delay_ms[:, hop]
+            passed = passed * (1 - loads.loss[:, hop])
+        return share, delay, 1 - passed
 
 
-def _site_transport(view: View, site: str, links: dict[str, LinkLoad]) -> SiteTransport:
-    way = next((view.nodes[c.cell.node_id].links for c in view.cells.values() if c.cell.site_id == site), ())
-    share, delay, passed = 1.0, 4.0, 1.0
-    for name in way:
-        link = links[name]
-        share, delay, passed = min(share, link.share), delay + link.delay_ms, passed * (1 - link.loss)
-    return SiteTransport(share, delay, 1 - passed)
+def _padded(ways: Sequence[tuple[str, ...]], links: dict[str, int]) -> NDArray[np.intp]:
+    """Return ways as rows of places of links; what is missing at their ends is one place beyond all links."""
+    longest = max(map(len, ways), default=0)
+    rows = [[*(links[name] for name in way), *(len(links),) * (longest - len(way))] for way in ways]
+    return np.array(rows, dtype=np.intp).reshape(len(ways), longest)
+
+
+def busiest(view: View, ways: Sequence[tuple[str, ...]]) -> NDArray[np.intp]:
+    """Return the links of ways as places in `Hour.utilisation`, padded with the place of the zero at its end."""
+    return _padded(ways, {name: place for place, name in enumerate(view.links)})

@@ -219,3 +219,51 @@ def test_a_cell_off_the_air_moves_its_users_to_its_neighbours() -> None:
     assert after.load[2] == load.MIN_LOAD
     assert after.load[1] > before.load[1] and after.load[3] > before.load[3]
     assert after.need.sum() > before.need.sum()
+
+
+def test_links_together_are_links_one_by_one() -> None:
+    capacity = np.array([0.0, 100.0, 1000.0, 10_000.0])
+    delay, service = np.array([0.3, 1.2, 0.7, 0.2]), np.array([0.2, 2.0, 2.0, 0.2])
+    offered = np.array([[0.0] * 4, [50.0, 94.9, 950.0, 1.0], [1.0, 95.0, 980.0, 9.0], [2e3, 1e5, 1e3, 2e4]])
+    together = transport.link_loads(offered, capacity, delay, service)
+    for row, line in enumerate(offered.tolist()):
+        for place, mbps in enumerate(line):
+            alone = transport.link_load(mbps, *(float(part[place]) for part in (capacity, delay, service)))
+            assert tuple(float(part[row, place]) for part in together) == tuple(alone)
+
+
+def test_situations_solved_together_are_as_when_alone() -> None:
+    radio = _layer()
+    demands = np.linspace(0.0, 3.0, 7)[:, None] * np.linspace(0.5, 1.5, 40)
+    for demand, found in zip(demands, load.solve_all(load.cover(radio), demands), strict=True):
+        alone = load.solve(radio, demand)
+        for name in ("serving", "level_dbm", "sinr_db", "rate_mbps", "need", "load"):
+            assert np.array_equal(getattr(found, name), getattr(alone, name)), name
+
+
+def test_one_pass_takes_the_loads_that_are_assumed_at_first() -> None:
+    first = load.solve(_layer(), np.full(40, 1.0), passes=1)
+    busier = load.solve(_layer(), np.full(40, 2.0), passes=1)
+    assert np.array_equal(first.rate_mbps, busier.rate_mbps)
+    assert np.allclose(2 * first.need, busier.need)
+
+
+def test_days_with_the_same_demand_are_one_day() -> None:
+    for hour in range(168):
+        typical = traffic.typical_hour(hour)
+        assert typical <= hour
+        assert np.array_equal(traffic.demand_factors()[typical], traffic.demand_factors()[hour])
+    assert len({traffic.typical_hour(hour) for hour in range(168)}) == 24 * 4
+
+
+@given(st.lists(st.floats(20, 20_000), min_size=1, max_size=5), st.floats(400, 4000), st.floats(10, 60))
+def test_losses_of_several_frequencies_are_those_of_each(distances: list[float], mhz: float, height: float) -> None:
+    both = [700.0, mhz]
+    for model, clear, blocked in (
+        (propagation.uma_losses, propagation.uma_los, propagation.uma_nlos),
+        (propagation.rma_losses, propagation.rma_los, propagation.rma_nlos),
+    ):
+        for frequency, (sight, none) in zip(both, model(distances, both, height), strict=True):
+            assert np.array_equal(sight, clear(distances, frequency, height))
+            assert np.array_equal(none, blocked(distances, frequency, height))
+            assert (none >= sight).all()

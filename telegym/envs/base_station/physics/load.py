@@ -6,12 +6,12 @@ that load as interference, which lowers their rates, which raises their loads: a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LayerLoad", "LayerRadio", "solve"]
+__all__ = ["Coverage", "LayerLoad", "LayerRadio", "cover", "solve", "solve_all"]
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -20,6 +20,7 @@ MIN_LOAD = 0.03
 """Load of a cell without users: signals that are always sent."""
 PASSES = 4
 """Passes of the fixed point."""
+_FIRST_LOAD = 0.3
 OVERHEAD = 0.14
 """Share of the carrier lost to signals and control."""
 TDD_DOWNLINK = 0.74
@@ -66,6 +67,42 @@ class LayerLoad:
     """Share of resource blocks in use, per cell."""
 
 
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Who serves whom, and how strong everybody is heard: what does not depend on demand."""
+
+    radio: LayerRadio
+    """The layer."""
+    serving: Indices
+    """Serving cell of each point."""
+    level_dbm: Array
+    """Its received reference power."""
+    power_mw: Array
+    """Received reference powers, cells x points."""
+    own_mw: Array
+    """That of the serving cell."""
+    scale_mbps: Array
+    """Rate at each point for one bit/s/Hz."""
+    first: tuple[Array, Array]
+    """Signal quality and rate at each point before anything is known of loads."""
+
+
+def cover(radio: LayerRadio, power_mw: Array | None = None) -> Coverage:
+    """Return who serves whom.
+
+    Args:
+        radio: The layer.
+        power_mw: Its received powers, if they are known already.
+    """
+    cells, points = radio.rsrp_dbm.shape
+    serving = np.argmax(radio.rsrp_dbm + radio.bias_db[:, None], axis=0)
+    level: Array = radio.rsrp_dbm[serving, np.arange(points)]
+    power: Array = 10 ** (radio.rsrp_dbm / 10) if power_mw is None else power_mw
+    scale = (radio.bandwidth_mhz * radio.efficiency * radio.downlink_share * (1 - OVERHEAD))[serving]
+    coverage = Coverage(radio, serving, level, power, 10 ** (level / 10), scale, (level, scale))
+    return replace(coverage, first=_rates(coverage, np.full((1, cells), _FIRST_LOAD)))
+
+
 def solve(radio: LayerRadio, demand_mbps: Array, passes: int = PASSES) -> LayerLoad:
     """Return the load of every cell.
 
@@ -74,25 +111,51 @@ def solve(radio: LayerRadio, demand_mbps: Array, passes: int = PASSES) -> LayerL
         demand_mbps: Demand of each test point.
         passes: Passes of the fixed point.
     """
-    cells, points = radio.rsrp_dbm.shape
-    serving = np.argmax(radio.rsrp_dbm + radio.bias_db[:, None], axis=0)
-    level: Array = radio.rsrp_dbm[serving, np.arange(points)]
-    power, own = 10 ** (radio.rsrp_dbm / 10), 10 ** (level / 10)
-    noise = 10 ** (radio.noise_dbm / 10)
-    scale = (radio.bandwidth_mhz * radio.efficiency * radio.downlink_share * (1 - OVERHEAD))[serving]
+    return solve_all(cover(radio), demand_mbps[None, :], passes)[0]
 
-    def step(load: Array) -> tuple[Array, Array, Array]:
-        others = np.maximum(load @ power - load[serving] * own, 0.0)
-        sinr = 10 * np.log10(np.maximum(own, 1e-30) / (noise + others)) - radio.penalty_db[serving]
-        rate = np.maximum(_efficiency(sinr) * scale, 1e-3)
-        need: Array = np.bincount(serving, weights=demand_mbps / rate, minlength=cells).astype(float)
-        return sinr, rate, need
 
-    load: Array = np.full(cells, 0.3)
-    for _ in range(passes):
-        sinr, rate, need = step(load)
-        load = np.clip(np.maximum(need, radio.extra_load), MIN_LOAD, 1.0)
-    return LayerLoad(serving, level, sinr, rate, need, load)
+def solve_all(coverage: Coverage, demands_mbps: Array, passes: int = PASSES) -> list[LayerLoad]:
+    """Return the load of every cell for several demands at once; each is solved as it is when alone.
+
+    Args:
+        coverage: The layer.
+        demands_mbps: Demand of each test point, situations x points.
+        passes: Passes of the fixed point.
+    """
+    situations, cells = len(demands_mbps), len(coverage.power_mw)
+    places = (coverage.serving + cells * np.arange(situations)[:, None]).ravel()
+
+    def needs(rates: Array) -> Array:
+        found = np.bincount(places, (demands_mbps / rates).ravel(), situations * cells).astype(float, copy=False)
+        return found.reshape(situations, cells)
+
+    sinr, rate = (np.broadcast_to(first, demands_mbps.shape) for first in coverage.first)
+    need = needs(rate)
+    for _ in range(passes - 1):
+        sinr, rate = _rates(coverage, _loads(need, coverage.radio.extra_load))
+        need = needs(rate)
+    load = _loads(need, coverage.radio.extra_load)
+    return [
+        LayerLoad(coverage.serving, coverage.level_dbm, *parts) for parts in zip(sinr, rate, need, load, strict=True)
+    ]
+
+
+def _loads(need: Array, extra_load: Array) -> Array:
+    result: Array = np.minimum(np.maximum(np.maximum(need, extra_load), MIN_LOAD), 1.0)
+    return result
+
+
+def _rates(coverage: Coverage, loads: Array) -> tuple[Array, Array]:
+    """Return signal quality and rate at each point, situations x points."""
+    serving, own = coverage.serving, coverage.own_mw
+    heard = np.empty((len(loads), len(serving)))
+    for load, row in zip(loads, heard, strict=True):
+        # One by one: sums over cells must not depend on how many situations are solved together.
+        np.matmul(load, coverage.power_mw, out=row)
+    others = np.maximum(heard - loads[:, serving] * own, 0.0)
+    noise = 10 ** (coverage.radio.noise_dbm / 10)
+    sinr = 10 * np.log10(np.maximum(own, 1e-30) / (noise + others)) - coverage.radio.penalty_db[serving]
+    return sinr, np.maximum(_efficiency(sinr) * coverage.scale_mbps, 1e-3)
 
 
 def _efficiency(sinr_db: Array) -> Array:

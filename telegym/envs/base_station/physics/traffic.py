@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DAY", "WEEK", "AreaType", "demand_factor"]
+__all__ = ["AREAS", "DAY", "WEEK", "AreaType", "demand_factor", "demand_factors", "typical_hour"]
 
 AreaType = Literal["residential", "business", "road", "leisure"]
 Array = NDArray[np.float64]
@@ -33,8 +34,22 @@ DAY: dict[AreaType, tuple[float, ...]] = {
 """Demand in each hour of the day, as a share of the busiest."""
 WEEK = (1.0, 1.0, 1.0, 1.0, 1.05, 0.95, 0.85)
 """Factor on the demand from Monday to Sunday."""
+AREAS: tuple[AreaType, ...] = ("residential", "business", "road", "leisure")
+"""Kinds of areas."""
+_EQUAL_DAYS = 4
 
 
 def demand_factor(area: AreaType, hour_of_week: int) -> float:
     """Return the demand in an hour of the week, Monday 0 h being 0, as a share of the busiest weekday hour."""
     return DAY[area][hour_of_week % 24] * WEEK[hour_of_week // 24 % 7]
+
+
+@lru_cache(maxsize=1)
+def demand_factors() -> Array:
+    """Return the demand in each hour of the week in each kind of area, 168 x `AREAS`."""
+    return np.array([[demand_factor(area, hour) for area in AREAS] for hour in range(168)])
+
+
+def typical_hour(hour_of_week: int) -> int:
+    """Return the first hour of the week with the same demand: the days from Monday to Thursday are alike."""
+    return hour_of_week % 24 if hour_of_week < 24 * _EQUAL_DAYS else hour_of_week

@@ -5,15 +5,32 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 __all__ = [
     "MODULATIONS",
     "LinkLoad",
+    "LinkLoads",
     "fibre_delay_us",
     "link_load",
+    "link_loads",
     "misalignment_loss_db",
     "modulation",
     "rain_attenuation_db_per_km",
 ]
+
+Array = NDArray[np.float64]
+
+
+NEARLY_FULL, FILLING = 0.95, 0.15
+"""Load from which the buffer of a link fills, and how much more fills it."""
+BUFFER_MS = 60.0
+"""Delay of a full buffer."""
+LEAST_LOSS = 0.002
+"""Share of packets lost when a link is just full."""
+BACKED_OFF = 0.05
+"""Share of the excess that is lost: most senders slow down as soon as they miss something."""
 
 
 class LinkLoad(NamedTuple):
@@ -29,6 +46,19 @@ class LinkLoad(NamedTuple):
     """Share of the offered traffic that gets through, 0-1."""
 
 
+class LinkLoads(NamedTuple):
+    """How links cope in several situations, situations x links; fields as of `LinkLoad`."""
+
+    utilisation: Array
+    """Share of the capacity in use."""
+    delay_ms: Array
+    """Delay."""
+    loss: Array
+    """Share of packets lost."""
+    share: Array
+    """Share of the traffic that gets through."""
+
+
 def link_load(offered_mbps: float, capacity_mbps: float, delay_ms: float, service_ms: float = 0.2) -> LinkLoad:
     """Return utilisation, delay and loss of a link.
 
@@ -41,9 +71,26 @@ def link_load(offered_mbps: float, capacity_mbps: float, delay_ms: float, servic
     if capacity_mbps <= 0:
         return LinkLoad(1.0, delay_ms, 1.0, 0.0)
     load = offered_mbps / capacity_mbps
-    delay = delay_ms + service_ms / (1 - min(load, 0.98))
-    loss = 0.0 if load < 0.95 else max(1 - 1 / load, 0.0) + 0.002
-    return LinkLoad(min(load, 1.0), delay, min(loss, 1.0), min(1.0, 1.0 / load) if load > 0 else 1.0)
+    full = min(max((load - NEARLY_FULL) / FILLING, 0.0), 1.0)
+    delay = delay_ms + service_ms / (1 - min(load, 0.98)) + BUFFER_MS * full
+    loss = 0.0 if load < NEARLY_FULL else LEAST_LOSS + BACKED_OFF * max(1 - 1 / load, 0.0)
+    return LinkLoad(min(load, 1.0), delay, loss, min(1.0, 1.0 / load) if load > 0 else 1.0)
+
+
+def link_loads(offered_mbps: Array, capacity_mbps: Array, delay_ms: Array, service_ms: Array) -> LinkLoads:
+    """Return what `link_load` does for many links in several situations, situations x links."""
+    up = capacity_mbps > 0
+    load = offered_mbps / np.where(up, capacity_mbps, 1.0)
+    known = np.maximum(load, 1e-300)
+    full = np.clip((load - NEARLY_FULL) / FILLING, 0.0, 1.0)
+    delay = delay_ms + service_ms / (1 - np.minimum(load, 0.98)) + BUFFER_MS * full
+    loss = np.where(load < NEARLY_FULL, 0.0, LEAST_LOSS + BACKED_OFF * np.maximum(1 - 1 / known, 0.0))
+    return LinkLoads(
+        utilisation=np.where(up, np.minimum(load, 1.0), 1.0),
+        delay_ms=np.where(up, delay, delay_ms),
+        loss=np.where(up, loss, 1.0),
+        share=np.where(up, np.minimum(1.0, 1.0 / known), 0.0),
+    )
 
 
 _RAIN = {18.0: (0.0771, 1.0025), 23.0: (0.1286, 0.963), 80.0: (1.1668, 0.7065)}
