@@ -18,8 +18,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from telegym.core.errors import ConfigurationError, did_you_mean
-from telegym.envs.base_station import alarms, epochs, power_model, radio
+from telegym.envs.base_station import alarms, power_model
 from telegym.envs.base_station.engine import DAY_S, HOUR_S, MINUTE_S
+from telegym.envs.base_station.faults._traffic import link_traffic_mbps
 from telegym.envs.base_station.faults.registry import Defect, Parameters, fault, fault_codes, fault_infos
 from telegym.envs.base_station.faults.temporal import fault_as, first_outage_s
 from telegym.envs.base_station.network import Network
@@ -45,7 +46,6 @@ EARLIER_TICKET = "INC-10017"
 FULL_ENOUGH = 0.7
 """Load in the busy hour from which a link with the traffic of others may be taken to have outgrown its capacity."""
 _LEAD_S = 20 * MINUTE_S
-_BUSY_HOUR = 18
 _HIDES = {"site": {"node", "unit", "service"}, "unit": {"unit", "service"}, "cell": {"service"}, "nothing": set[str]()}
 """What a fault hides that takes something away."""
 
@@ -240,23 +240,14 @@ def _left_on_the_secondary(network: Network, seed: int) -> tuple[Defect, ...] | 
             continue
         fullest, load = _fullest(network, able)
         if load >= FULL_ENOUGH:
-            over = 1.15 + 0.35 * uniform(seed, "growth", cut)
+            over = 1.4 + 0.4 * uniform(seed, "growth", cut)
             return (_forget_path(network, cut, able, fullest, round(max(over / load, 1.0), 2), seed),)
     return None
 
 
 def _fullest(network: Network, sites: Sequence[str]) -> tuple[str, float]:
     """Return the link that would be fullest in the busy hour if sites used their secondary paths, and its load."""
-    view = epochs.healthy_view(network)
-    layers = radio.hour(network.region, view, _BUSY_HOUR).layers
-    offered = dict.fromkeys((site.id for site in network.all(Site)), 0.0)
-    for tag, layer in layers.items():
-        for name, value in zip(network.region.cells_of[tag], layer.offered_mbps.tolist(), strict=True):
-            offered[name.partition("-")[0]] += value
-    traffic: dict[str, float] = {}
-    for site, ways in network.region.transport.paths.items():
-        for link in ways["secondary" if site in sites else "primary"]:
-            traffic[link] = traffic.get(link, 0.0) + offered[site]
+    traffic = link_traffic_mbps(network, sites)
     used = {link for site in sites for link in network.region.transport.paths[site]["secondary"]}
     loads = {link: traffic[link] / network.get(TransportLink, link).capacity_mbps for link in sorted(used)}
     name = max(loads, key=lambda link: loads[link])

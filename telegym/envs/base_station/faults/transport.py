@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from telegym.envs.base_station import dependencies as works
 from telegym.envs.base_station.engine import MINUTE_S, handles
 from telegym.envs.base_station.faults._fields import built, configuration_fault, field_fault, ids
 from telegym.envs.base_station.faults._renewal import set_rain
+from telegym.envs.base_station.faults._traffic import link_traffic_mbps
 from telegym.envs.base_station.faults.registry import Fault, Parameters, register
 from telegym.envs.base_station.network import Network
 from telegym.envs.base_station.noise import choice, integer, uniform
 from telegym.envs.base_station.objects import Node, Router, TransportLink
 from telegym.envs.base_station.physics.transport import rain_attenuation_db_per_km
 from telegym.envs.base_station.process.records import Notice
-from telegym.envs.base_station.region.transport import PLANNED_MBPS
 
 __all__ = ["CONGESTION"]
 
@@ -20,11 +19,6 @@ __all__ = ["CONGESTION"]
 def _ends(network: Network, element: str) -> tuple[str, ...]:
     link = network.get(TransportLink, element)
     return (element, link.a_id, link.b_id)
-
-
-def _used(network: Network, link_id: str) -> int:
-    """Return how many sites send their traffic over a link."""
-    return sum(link_id in works.path_links(network, site) for site in network.region.transport.paths)
 
 
 # --- cut, rain, congestion ------------------------------------------------------------------------------
@@ -95,11 +89,10 @@ register(
 
 
 def _draw_growth(network: Network, element: str, seed: int) -> Parameters:
-    """Draw how far above its capacity a link is asked to go in the busy hour."""
+    """Draw how far above its capacity a link is asked to go in the busy hour: by half to by the whole of it."""
     link = network.get(TransportLink, element)
-    per_site = sum(3 * PLANNED_MBPS[layer] for layer in network.region.kind.layers)
-    planned = per_site * _used(network, element) / (link.capacity_mbps * link.members)
-    return {"growth": round((1.15 + 0.5 * uniform(seed, "growth", element)) / max(planned, 1e-3), 2)}
+    load = link_traffic_mbps(network).get(element, 0.0) / (link.capacity_mbps * link.members)
+    return {"growth": round((1.5 + 0.5 * uniform(seed, "growth", element)) / max(load, 1e-3), 2)}
 
 
 def _moved(network: Network, details: Parameters) -> list[Router]:
