@@ -121,6 +121,11 @@ class _Case:
         """Return what was measured last; 0 if nothing was."""
         return as_number(self.seen.latest(name, fact) or "") or 0.0
 
+    def begun(self, name: str, fact: str) -> bool:
+        """Return whether something that a notice tells has begun, as far as the time is known."""
+        start = (self.seen.latest(name, fact) or "").partition("|")[0]
+        return self.seen.now is None or start <= self.seen.now.isoformat()[5:16]
+
     def troubled(self, site: str) -> bool:
         """Return whether cells of a site are known to be out."""
         keys = ("CELL_UNAVAILABLE", "NE_OAM_UNREACHABLE", "CELL_LOCKED")
@@ -178,7 +183,7 @@ def _concluded(case: _Case) -> Diagnosis:
     """Return the best confirmed cause; else one that is supported; else none."""
     found = weigh(case.seen)
     confirmed = [item for item in found if item.status == "confirmed"]
-    chosen = confirmed or [item for item in found if item.status == "supported"]
+    chosen = confirmed or [item for item in found if item.status == "supported" and _fits(case, item)]
     if not chosen:
         return _by_elimination(case, found)
     best = min(chosen, key=lambda item: _rank(case, item))
@@ -199,7 +204,9 @@ def _concluded(case: _Case) -> Diagnosis:
 def _by_elimination(case: _Case, found: Sequence[Hypothesis]) -> Diagnosis:
     """Return the battery if it is all that is left and cannot be tested at this hour; else nothing."""
     site = case.sites[0] if case.sites else REGION
-    refused = any(item.call.name == "run_battery_test" and item.error for item in case.records)
+    refused = any(
+        item.call.name == "run_battery_test" and "not tested between" in item.content for item in case.records
+    )
     if refused and any(item.code == "battery_capacity_degraded" and item.element_id == site for item in found):
         notes = ("run_battery_test: not possible at this hour", "nothing else was found")
         return Diagnosis("battery_capacity_degraded", f"PWR-{site[1:]}", (), False, notes)
@@ -294,12 +301,17 @@ def _power(case: _Case) -> Stage:
 
 def _transport(case: _Case) -> Stage:
     """Look at links and ports that are down; a link's status shows the ports at both ends."""
-    lost = case.alarms("TRN_LINK_LOS", "TRN_MW_RSL_LOW", "TRN_MW_ACM_DOWNSHIFT", kinds=("link",))
-    for link in lost[:3]:
+    lost = case.alarms("NE_OAM_UNREACHABLE", kinds=("node",))
+    for site in list(dict.fromkeys(site for name in lost if (site := site_of(name)) is not None))[:1]:
+        yield Call("get_transport_status", {"element_id": site})
+    down = [link for link in case.seen.known("link") if case.seen.latest(link, "state") == "DOWN"]
+    faded = case.alarms("TRN_LINK_LOS", "TRN_MW_RSL_LOW", "TRN_MW_ACM_DOWNSHIFT", kinds=("link",))
+    for link in list(dict.fromkeys([*down, *faded]))[:3]:
         yield Call("get_transport_status", {"element_id": link})
     for port in case.alarms("TRN_SFP_FAULT", "TRN_PORT_DOWN", kinds=("port",))[:2]:
-        yield Call("get_transport_status", {"element_id": port})
-    if not lost:
+        if case.seen.latest(port, "module") is None:
+            yield Call("get_transport_status", {"element_id": port})
+    if not down and not faded:
         for link in case.alarms("TRN_UTIL_HIGH", "TRN_PKT_LOSS_HIGH", kinds=("link",))[:2]:
             yield Call("get_kpi", {"element_id": link, "kpis": ["backhaul_util_pct"], "hours": 24})
 
@@ -387,9 +399,9 @@ def _changes(case: _Case) -> Stage:
 
 def _events(case: _Case) -> Stage:
     """See whether a crowd or rain that was announced is felt."""
-    for site in case.sites[:1]:
-        if case.seen.of(site, "notice.event"):
-            yield Call("get_kpi", {"element_id": site, "kpis": ["rrc_users_mean", "prb_util_dl_pct"], "hours": 6})
+    crowds = [name for name, fact in case.seen.facts if fact == "notice.event" and case.begun(name, fact)]
+    for site in sorted(crowds, key=lambda name: name not in case.sites)[:1]:
+        yield Call("get_kpi", {"element_id": site, "kpis": ["rrc_users_mean", "prb_util_dl_pct"], "hours": 3})
     wet = [name for name, fact in case.seen.facts if fact == "notice.weather" and kind_of(name) == "site"]
     for site in sorted(wet, key=lambda name: name not in case.sites)[:2]:
         yield Call("get_transport_status", {"element_id": site})
@@ -404,9 +416,15 @@ def _radio_links(case: _Case, site: str) -> tuple[str, ...]:
 
 
 def _silent_cells(case: _Case) -> Stage:
-    """Look for cells that answer nobody."""
-    for site in case.sites[:1]:
+    """Look for cells that nobody connects to, and that answer nobody."""
+    yield Call("rank_cells", {"kpi": "rrc_setup_attempts", "hours": 1, "order": "asc", "limit": 10})
+    unused = [name for name in case.seen.known("cell") if case.seen.latest(name, "rank.rrc_setup_attempts") in _NONE]
+    sites = [site for name in unused if (site := site_of(name)) is not None]
+    for site in list(dict.fromkeys([*case.sites[:1], *sites]))[:2]:
         yield Call("get_logs", {"element_id": site, "min_level": "DEBUG", "keyword": "preambles", "hours": 1})
+
+
+_NONE = ("0", "0.0", "-")
 
 
 def _load(case: _Case) -> Stage:
@@ -423,12 +441,15 @@ def _air(case: _Case) -> Stage:
     cells = list(case.cells)
     for site in case.sites[:1]:
         yield Call("rank_cells", {"kpi": "ul_rssi_prb_dbm", "scope_id": site, "hours": 1, "limit": 20})
-        ranked = [name for name in case.seen.known("cell") if case.seen.of(name, "rank.ul_rssi_prb_dbm")]
+        ranked = [name for name in case.seen.known("cell") if site_of(name) == site and case.seen.of(name, _UPLINK)]
         loudest = {_layer(name): name for name in reversed(ranked)}
         cells += [name for layer, name in loudest.items() if layer not in map(_layer, case.cells)]
     for cell in cells[:4]:
         yield Call("get_interference_report", {"cell_id": cell, "hours": 3})
     yield from _tests(case)
+
+
+_UPLINK = "rank.ul_rssi_prb_dbm"
 
 
 def _tests(case: _Case) -> Stage:
@@ -456,7 +477,7 @@ def _worth_loading(case: _Case) -> list[str]:
 def _old_alarms(case: _Case) -> Stage:
     """Look for alarms that nobody cleared, and sensors that lie."""
     for site in case.sites[:1]:
-        yield Call("list_alarms", {"scope_id": site, "since_minutes": 10_080, "limit": 50})
+        yield Call("list_alarms", {"since_minutes": 10_080, "limit": 50})
         if case.seen.of(site, "alarm.PWR_SPD_FAIL") or case.seen.of(site, "alarm.ENV_HIGH_TEMP"):
             yield Call("get_power_status", {"site_id": site})
         if case.seen.of(site, "alarm.ENV_INTRUSION"):
