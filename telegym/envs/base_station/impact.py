@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from telegym.envs.base_station import epochs, radio
 from telegym.envs.base_station.engine import HOUR_S, MINUTE_S, hour_of_week
-from telegym.envs.base_station.kpi import USER_RATE_MBPS, table
+from telegym.envs.base_station.kpi import table
 from telegym.envs.base_station.physics.spectrum import LAYERS
 from telegym.envs.base_station.region import Region
 from telegym.envs.base_station.view import View
@@ -84,7 +84,7 @@ def _service(region: Region, view: View, tag: str, hour: int) -> _Service:
     return _Service(
         served=open_[serving] & (solved.level_dbm >= WEAKEST_DBM),
         throughput_mbps=solved.rate_mbps * free[serving],
-        users=demand / USER_RATE_MBPS[LAYERS[tag].rat],
+        users=demand / radio.USER_RATE_MBPS[LAYERS[tag].rat],
         voice=dropped[serving],
     )
 

@@ -24,7 +24,7 @@ from telegym.envs.base_station.objects import Cell
 from telegym.envs.base_station.physics.spectrum import LAYERS, roots_conflict
 from telegym.envs.base_station.physics.uplink import preamble_success, uplink_efficiency, uplink_sinr_db
 from telegym.envs.base_station.physics.voice import mean_opinion_score
-from telegym.envs.base_station.radio import Hour, LayerHour, asleep, external, hour, layer_hour, serves
+from telegym.envs.base_station.radio import USER_RATE_MBPS, Hour, LayerHour, asleep, external, hour, layer_hour, serves
 from telegym.envs.base_station.region import Region
 from telegym.envs.base_station.view import CellView, Epoch, View
 
@@ -50,7 +50,6 @@ Table = Mapping[str, dict[str, Array]]
 
 BIN_S = 900
 """Length of a reporting period."""
-USER_RATE_MBPS = {"LTE": 0.3, "NR": 2.0}
 ONE_BRANCH = 0.45
 """Share of the interference of a single branch, in dB, that is left after branches are combined."""
 STORM_PCT = 30.0

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from telegym.envs.base_station.view import CellView, View
 
 __all__ = [
     "BUSY_LOAD",
+    "USER_RATE_MBPS",
     "Hour",
     "LayerHour",
     "SiteTransport",
@@ -45,6 +46,14 @@ Array = NDArray[np.float64]
 
 BUSY_LOAD = 0.45
 """Mean load of a layer's cells in the busiest weekday hour, for which networks are planned."""
+USER_RATE_MBPS = {"LTE": 0.3, "NR": 2.0}
+"""What a user asks for on average, by technology."""
+MOVING, SENT_AWAY = 0.45, 0.9
+"""Share of the users of a cell that go over to other carriers of their sector, where there are any.
+
+First when it is out of service, then when it sleeps: it sends its users away before it does. The others find the same
+carrier at another site. Users of NR may go over to LTE, and ask for less then.
+"""
 USER_NOISE_FIGURE_DB = 7.0
 """Noise figure of a user's receiver."""
 _REFUSED_DB = -300.0
@@ -231,12 +240,13 @@ def _layer_radio(layer: str, rsrp_dbm: Array, bias_db: Array, capability: Array,
 class _Kept:
     """What was computed for a view."""
 
-    __slots__ = ("hours", "layers", "network", "view")
+    __slots__ = ("hours", "layers", "moves", "network", "view")
 
     def __init__(self, region: Region, view: View) -> None:
         # Held so that nothing else gets its identity, by which this is found again.
         self.view = view
         self.network = _network(region, view)
+        self.moves = _moves(region, view)
         self.hours: dict[int, Hour] = {}
         self.layers: dict[str, _Layer] = {}
 
@@ -272,7 +282,10 @@ def hours(region: Region, view: View, hours_of_week: Sequence[int]) -> list[Hour
 
 
 def layer_hour(region: Region, view: View, tag: str, hour_of_week: int) -> LayerHour:
-    """Return the performance of one layer in an hour of the week; it does not depend on other layers."""
+    """Return the performance of one layer in an hour of the week.
+
+    It does not depend on other layers, but for users that go over from cells that let nobody in.
+    """
     return _layer_hours(region, view, tag, (typical_hour(hour_of_week),))[0]
 
 
@@ -294,15 +307,73 @@ def _layer_of(region: Region, view: View, tag: str) -> _Layer:
 
 
 def _layer(region: Region, view: View, tag: str) -> _Layer:
-    """Return what is known of a layer: the same for views in which its cells and the emitters it hears are the same."""
+    """Return what is known of a layer: the same for views in which it has the same cells, emitters and users."""
     cells = _cell_views(region, view, tag)
     emitters = tuple(emitter for emitter in view.emitters.values() if tag in emitter.layers)
-    key = (region.archetype, region.seed, tag, len(emitters), *map(id, emitters), *map(id, cells))
+    moves = _kept(region, view).moves.get(tag, ())
+    key = (region.archetype, region.seed, tag, len(emitters), *map(id, emitters), *map(id, cells), moves)
     latest = _LATEST.get((region.archetype, region.seed, tag), list)
     room = 2 * len(cells) * len(region.points.home)
-    layer = _LAYERS.get(key, lambda: _Layer(key, region, tag, cells, emitters, latest[0] if latest else None), room)
+    layer = _LAYERS.get(
+        key, lambda: _Layer(key, region, tag, cells, emitters, moves, latest[0] if latest else None), room
+    )
     latest[:] = [layer]
     return layer
+
+
+# --- users that go over to other carriers -----------------------------------------------------------------
+
+Moves: TypeAlias = tuple[tuple[int, float], ...]
+"""Rows of cells with the factor on the demand of their area, for those where it is not 1."""
+
+
+@lru_cache(maxsize=1024)
+def _sector_users(archetype: str, seed: int, tag: str) -> tuple[float, ...]:
+    """Return how many users the area of each cell of a layer has in the busiest weekday hour."""
+    demand = _healthy_demand(archetype, seed, tag).reshape(-1, POINTS_PER_SECTOR).sum(axis=1)
+    return tuple((demand / USER_RATE_MBPS[LAYERS[tag].rat]).round(9).tolist())
+
+
+def _room(tag: str) -> float:
+    """Return how many users a carrier has room for, as a measure beside other carriers."""
+    band = LAYERS[tag]
+    share = TDD_DOWNLINK if band.tdd else 1.0
+    return band.bandwidth_mhz * band.efficiency * share / USER_RATE_MBPS[band.rat]
+
+
+def _moves(region: Region, view: View) -> dict[str, Moves]:
+    """Return what users that go over to other carriers of their sector change, by layer."""
+    factors: dict[str, dict[int, float]] = {}
+    for name in [name for name, seen in view.cells.items() if not serves(seen)]:
+        site, tag, sector = name.split("-")
+        beside = [f"{site}-{other}-{sector}" for other in region.kind.layers if _may_go(tag, other)]
+        open_ = [other for other in beside if other in view.cells and serves(view.cells[other])]
+        if open_:
+            _move(region, view, name, open_, factors)
+    return {tag: tuple((row, round(rows[row], 9)) for row in sorted(rows)) for tag, rows in factors.items()}
+
+
+def _may_go(tag: str, other: str) -> bool:
+    return tag != other and (LAYERS[tag].rat == "NR" or LAYERS[other].rat == "LTE")
+
+
+def _move(region: Region, view: View, name: str, takers: list[str], factors: dict[str, dict[int, float]]) -> None:
+    """Add what the users of one cell change at the cells that take them."""
+
+    def users(cell: str) -> tuple[str, int, float]:
+        tag = cell.split("-")[1]
+        row = region.cells_of[tag].index(cell)
+        return tag, row, _sector_users(region.archetype, region.seed, tag)[row] * view.cells[cell].cell.demand_factor
+
+    tag, row, moving = users(name)
+    share = SENT_AWAY if asleep(view.cells[name]) else MOVING
+    factors.setdefault(tag, {})[row] = 1.0 - share
+    rooms = {taker: _room(taker.split("-")[1]) for taker in takers}
+    for taker in takers:
+        other, place, own = users(taker)
+        more = share * moving * rooms[taker] / sum(rooms.values()) / max(own, 1e-9)
+        known = factors.setdefault(other, {})
+        known[place] = known.get(place, 1.0) + more
 
 
 # --- a layer ----------------------------------------------------------------------------------------------
@@ -362,7 +433,8 @@ class _Layer:
     """
 
     __slots__ = (
-        *("areas", "cells", "coverage", "distances", "emitters", "hours", "key", "outside_dbm", "overlap_sum"),
+        *("areas", "asked", "cells", "coverage", "distances", "emitters", "hours", "key", "outside_dbm"),
+        "overlap_sum",
         *("region", "room", "serves", "tag", "traits"),
     )
 
@@ -373,6 +445,7 @@ class _Layer:
         tag: str,
         cells: list[CellView],
         emitters: tuple[Emitter, ...],
+        moves: Moves,
         other: _Layer | None,
     ) -> None:
         self.key, self.region, self.tag = key, region, tag
@@ -380,6 +453,9 @@ class _Layer:
         # Held so that nothing else gets their identities, by which layers are found again.
         self.cells, self.emitters = cells, emitters
         self.hours: dict[int, LayerHour] = {}
+        self.asked: Array = np.ones(len(cells) * POINTS_PER_SECTOR)
+        for row, factor in moves:
+            self.asked[row * POINTS_PER_SECTOR : (row + 1) * POINTS_PER_SECTOR] = factor
         rows = [row for row, cell in enumerate(cells) if other is None or cell is not other.cells[row]]
         table: Array = np.empty((len(_Traits._fields), len(cells))) if other is None else other.traits.copy()
         if rows:
@@ -398,7 +474,7 @@ class _Layer:
 
     def solve(self, hours_of_week: Sequence[int]) -> list[LayerHour]:
         """Return the layer's performance in several hours."""
-        demand = self.demand(hours_of_week)
+        demand = self.demand(hours_of_week) * self.asked
         solved = solve_all(self.coverage, demand)
         sinr, need, load = (np.array([getattr(one, name) for one in solved]) for name in ("sinr_db", "need", "load"))
         serving, cells = self.coverage.serving, len(self.cells)
