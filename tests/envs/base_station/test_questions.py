@@ -322,6 +322,15 @@ def test_a_few_questions_have_no_answer() -> None:
     assert abs(share - UNANSWERABLE_SHARE) < 0.03
 
 
+def test_what_is_wrong_is_asked_about_more_often() -> None:
+    network = world("R1", 0, "backhaul_fibre_cut")
+    assert network is not None
+    made = [make_question(network, seed) for seed in range(40)]
+    answered = [question for question in made if question.expected["kind"] != "not_available"]
+    share = sum(template(question.template).special for question in answered) / len(answered)
+    assert 0.5 < share < 0.9
+
+
 def test_levels_and_templates_can_be_chosen() -> None:
     network = world("R1", 0, QUIET)
     assert network is not None

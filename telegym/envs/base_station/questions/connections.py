@@ -235,6 +235,7 @@ TEMPLATES = (
         _alarms_of_link,
         _find_alarms_of_link,
         needs="a transport link with CRITICAL alarms on it or behind it",
+        special=True,
         horizon_min=20,
         unknown="link",
     ),
@@ -254,6 +255,7 @@ TEMPLATES = (
         _shared_link,
         _find_shared_link,
         needs="two or more sites cut off by one link (not in the stars of U2, X3)",
+        special=True,
         lacking=_connected,
     ),
     Template(
@@ -263,6 +265,7 @@ TEMPLATES = (
         _root_candidate,
         _find_root_candidate,
         needs="two or more active alarms",
+        special=True,
         horizon_min=20,
         lacking=_quiet,
     ),

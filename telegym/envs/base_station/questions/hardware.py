@@ -225,6 +225,7 @@ TEMPLATES = (
         _holdover,
         _find_holdover,
         needs="a clock in holdover at a node that answers",
+        special=True,
         horizon_min=10,
         unknown="node",
         lacking=_steady,

@@ -43,6 +43,8 @@ VARIANTS = ("A", "B")
 """Sets of sentences: one to learn from, one to be judged by."""
 UNANSWERABLE_SHARE = 0.05
 """Share of questions without an answer."""
+SPECIAL_SHARE = 0.5
+"""Share of questions that are, where possible, about something that is not as it should be."""
 MAX_SUBJECTS = 150
 """Most subjects that are tried for one template."""
 _NUMBER = re.compile(r"\d+")
@@ -125,10 +127,21 @@ def make_question(
         for item in shuffled(wanted, seed, "template"):
             if found := question_of(item.id, network, seed, language=language, variant=variant, answerable=False):
                 return found
-    for item in shuffled(wanted, seed, "template"):
+    for item in _order(wanted, seed):
         if (found := question_of(item.id, network, seed, language=language, variant=variant)) is not None:
             return found
     raise ConfigurationError(f"none of {', '.join(item.id for item in wanted) or 'no templates'} can be asked here")
+
+
+def _order(wanted: list[Template], seed: int) -> list[Template]:
+    """Return templates in the order in which they are tried: in half of all cases first those about what is wrong.
+
+    Else what can be asked anywhere would crowd out what only few networks can be asked.
+    """
+    order = shuffled(wanted, seed, "template")
+    if uniform(seed, "special") < SPECIAL_SHARE:
+        order.sort(key=lambda item: not item.special)
+    return order
 
 
 def question_of(

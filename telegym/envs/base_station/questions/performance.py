@@ -267,9 +267,10 @@ TEMPLATES = (
         _idle,
         _find_idle,
         needs="a cell that looks well and serves nobody (asleep, barred, access hung)",
+        special=True,
         lacking=_all_busy,
     ),
-    Template("Q07", 1, _interrupted, _outage, _find_outage, needs="a cell that was out", unknown="cell"),
+    Template("Q07", 1, _interrupted, _outage, _find_outage, needs="a cell that was out", special=True, unknown="cell"),
     Template(
         "Q24",
         2,
@@ -277,7 +278,8 @@ TEMPLATES = (
         _preceded,
         _find_preceded,
         needs="a cell with one logged change and a drop of its traffic in the last hours",
+        special=True,
         lacking=_dropless,
     ),
-    Template("Q28", 1, _emptied, _missing, _find_missing, needs="a site with cells out of service"),
+    Template("Q28", 1, _emptied, _missing, _find_missing, needs="a site with cells out of service", special=True),
 )

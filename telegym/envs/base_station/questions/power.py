@@ -201,6 +201,7 @@ TEMPLATES = (
         _survives,
         _find_survives,
         needs="a site on battery and a utility's notice about it",
+        special=True,
         lacking=_no_outage,
     ),
     Template("Q30", 2, _energy_subjects, _energy, _find_energy, unknown="site"),

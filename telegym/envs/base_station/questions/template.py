@@ -32,8 +32,10 @@ class Template:
     """Returns the answer at present; None if there is no clear one."""
     procedure: Callable[[Slots], Steps[Answer]]
     """Finds the answer from what tools print."""
-    needs: str = "nothing"
-    """What a network must have for it to be asked."""
+    needs: str = ""
+    """What a network must have for it to be asked; empty if it can be asked anywhere."""
+    special: bool = False
+    """Whether it is about something that is not as it should be, which few networks have."""
     horizon_min: int = 15
     """For how many minutes the answer must stay true."""
     unknown: str = ""
