@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import multiprocessing
 import os
 import re
 import signal
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -28,7 +30,14 @@ from telegym.agents.training import nano
 from telegym.agents.training.recipe import Recipe
 from telegym.agents.training.rollouts import Transcript, play
 from telegym.agents.training.run import RunFolder, RunResult
-from telegym.agents.training.sft import Demonstration, DemonstrationTrainer, batches, collate, demonstrate
+from telegym.agents.training.sft import (
+    Demonstration,
+    DemonstrationTrainer,
+    batches,
+    collate,
+    demonstrations,
+    demonstrator_of,
+)
 from telegym.core.environment import Environment
 from telegym.core.episode import Episode
 from telegym.core.errors import ConfigurationError, did_you_mean
@@ -244,9 +253,9 @@ class Pipeline:
     def _texts(self, environment: Environment) -> Iterator[str]:
         """Yield the texts of played episodes, turn by turn, as they stand between control tokens."""
         for index in range(self.recipe.sft.demonstrations.tokenizer):
-            episode = Episode(environment, environment.tasks[-1 - index], record=False)
+            episode = Episode(environment, environment.tasks[-1 - index % len(environment.tasks)], record=False)
             yield from ("user\n", "assistant\n", *(message.content or "" for message in episode.agent_messages()))
-            demonstrator = self._demonstrator(environment, index)
+            demonstrator = demonstrator_of(self.recipe, environment, index)
             while not episode.done:
                 message = demonstrator(episode)
                 yield call_text(message)
@@ -254,27 +263,23 @@ class Pipeline:
 
     def _demonstrations(self, codec: ChatCodec, environment: Environment) -> list[Demonstration]:
         settings = self.recipe.sft.demonstrations
-        found = []
         with self._progress("demonstrations", settings.count) as progress:
-            for index in range(settings.count):
-                episode = Episode(environment, environment.tasks[index], record=False)
-                demonstrator = self._demonstrator(environment, index)
-                found.append(demonstrate(codec, episode, demonstrator, self.recipe.rollout.context))
-                progress.advance()
-        return [item for item in found if item is not None]
+            if settings.processes == 1:
+                return list(demonstrations(self.recipe, codec, environment, range(settings.count), progress.advance))
+            return self._demonstrations_apart(codec, progress)
 
-    def _demonstrator(self, environment: Environment, index: int) -> Any:
+    def _demonstrations_apart(self, codec: ChatCodec, progress: _Bar) -> list[Demonstration]:
+        """Make demonstrations in processes of their own; which process made one makes no difference."""
         settings = self.recipe.sft.demonstrations
-        if settings.mistakes and Random(f"{self.recipe.seed}/mistaken/{index}").random() < settings.mistaken:
-            from telegym.envs.tau2_telecom.expert import Expert, SlipRates
-
-            if environment.id != "tau2-telecom":
-                raise ConfigurationError(f"sft.demonstrations.mistakes is for tau2-telecom, not {environment.id!r}")
-            return Expert(self.recipe.seed, SlipRates(**settings.mistakes)).act
-        expert = getattr(environment, "expert", None)
-        if expert is None:
-            raise ConfigurationError(f"environment {environment.id!r} has no expert to learn from")
-        return expert
+        chunk = max(1, min(200, settings.count // settings.processes))
+        parts = [range(start, min(start + chunk, settings.count)) for start in range(0, settings.count, chunk)]
+        found: list[Demonstration] = []
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(settings.processes, mp_context=context) as pool:
+            for part, made in zip(parts, pool.map(_part, [(self.recipe, codec, part) for part in parts]), strict=True):
+                found += made
+                progress.advance(by=len(part))
+        return found
 
     # --- what both share --------------------------------------------------------------------------------
 
@@ -370,15 +375,21 @@ class Pipeline:
             yield _Bar(progress, task)
 
 
+def _part(work: tuple[Recipe, ChatCodec, range]) -> list[Demonstration]:
+    recipe, codec, indices = work
+    environment = make_environment(recipe.environment.id, **{**recipe.environment.options, **recipe.environment.train})
+    return list(demonstrations(recipe, codec, environment, indices))
+
+
 class _Bar:
     """One progress bar."""
 
     def __init__(self, progress: Progress, task: Any) -> None:
         self._progress, self._task = progress, task
 
-    def advance(self, note: Any = None) -> None:
-        """Count one more; a text is shown beside the bar."""
-        self._progress.update(self._task, advance=1)
+    def advance(self, note: Any = None, by: int = 1) -> None:
+        """Count some more; a text is shown beside the bar."""
+        self._progress.update(self._task, advance=by)
         if isinstance(note, str):
             self._progress.update(self._task, note=note)
 

@@ -200,7 +200,10 @@ class DemonstrationSettings(_Settings):
     mistaken: Share = 0.5
     """Share of the episodes in which the demonstrator errs."""
     mistakes: dict[str, Share] = {}
-    """How it errs: rates of `telegym.envs.tau2_telecom.expert.SlipRates`."""
+    """How it errs: rates of the environment's `SlipRates` (`telegym.envs.tau2_telecom.expert`,
+    `telegym.envs.base_station.players.demonstrator`)."""
+    processes: PositiveInt = 1
+    """Processes that make them; the result is the same."""
     tokenizer: PositiveInt = 1500
     """Episodes whose texts the tokenizer of a new model is trained on."""
 

@@ -6,7 +6,7 @@ made of sequences of similar length up to a budget of tokens; batches are formed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -16,11 +16,22 @@ from torch import Tensor
 from transformers import Trainer
 
 from telegym.agents.prompting import ChatCodec
+from telegym.agents.training.recipe import Recipe
 from telegym.agents.training.scoring import buckets, score_tokens
+from telegym.core.environment import Environment
 from telegym.core.episode import Episode
+from telegym.core.errors import ConfigurationError
 from telegym.core.messages import Message
 
-__all__ = ["Demonstration", "DemonstrationTrainer", "batches", "demonstrate"]
+__all__ = [
+    "Demonstration",
+    "DemonstrationTrainer",
+    "batches",
+    "demonstrate",
+    "demonstrations",
+    "demonstrator_of",
+    "task_index",
+]
 
 Demonstrator = Callable[[Episode], Message]
 
@@ -59,6 +70,56 @@ def demonstrate(codec: ChatCodec, episode: Episode, demonstrator: Demonstrator, 
         suffix = codec.suffix(answer)
         ids, mask = ids + suffix, mask + [0] * len(suffix)
     return None
+
+
+def demonstrations(
+    recipe: Recipe,
+    codec: ChatCodec,
+    environment: Environment,
+    indices: Iterable[int],
+    advance: Callable[[], None] = lambda: None,
+) -> Iterator[Demonstration]:
+    """Yield demonstrations that are not too long.
+
+    Args:
+        recipe: Says how many there are, and how the demonstrator errs.
+        codec: Turns episodes into tokens.
+        environment: Where they are played.
+        indices: Which demonstrations.
+        advance: Called for each.
+    """
+    for index in indices:
+        episode = Episode(environment, environment.tasks[task_index(recipe, environment, index)], record=False)
+        made = demonstrate(codec, episode, demonstrator_of(recipe, environment, index), recipe.rollout.context)
+        advance()
+        if made is not None:
+            yield made
+
+
+def task_index(recipe: Recipe, environment: Environment, index: int) -> int:
+    """Return the task of a demonstration: one each, or several in a row of one where there are fewer tasks."""
+    count, tasks = recipe.sft.demonstrations.count, len(environment.tasks)
+    return index if count <= tasks else index * tasks // count
+
+
+def demonstrator_of(recipe: Recipe, environment: Environment, index: int) -> Demonstrator:
+    """Return who plays a demonstration: somebody who errs in a share of them, else the environment's expert.
+
+    Raises:
+        ConfigurationError: If the environment has nobody to learn from.
+    """
+    settings = recipe.sft.demonstrations
+    errs = bool(settings.mistakes) and Random(f"{recipe.seed}/mistaken/{index}").random() < settings.mistaken
+    make = getattr(environment, "demonstrator", None)
+    if make is not None:
+        made: Demonstrator = make(recipe.seed, settings.mistakes if errs else {}, index)
+        return made
+    expert: Demonstrator | None = getattr(environment, "expert", None)
+    if expert is None or errs:
+        raise ConfigurationError(
+            f"environment {environment.id!r} has nobody to learn {'mistakes' if errs else ''} from"
+        )
+    return expert
 
 
 def batches(demonstrations: Sequence[Demonstration], tokens: int, epochs: int, seed: int) -> list[list[Demonstration]]:

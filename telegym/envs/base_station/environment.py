@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from telegym.core.environment import Environment
-from telegym.core.errors import ConfigurationError
+from telegym.core.errors import ConfigurationError, TeleGymError
 from telegym.core.messages import Message
 from telegym.core.score import Score
 from telegym.core.task import Task, TaskSet
@@ -132,6 +133,31 @@ class BaseStation(Environment):
 
         call = next_call(episode, oracle)
         return as_message(call, len(episode.calls)) if call is not None else None
+
+    def expert(self, episode: Episode) -> Message:
+        """Return what the blind expert would do next.
+
+        Raises:
+            TeleGymError: If it has nothing left to do.
+        """
+        from telegym.envs.base_station.players.expert import expert
+
+        call = next_call(episode, expert)
+        if call is None:
+            raise TeleGymError(f"the expert has nothing left to do in task {episode.task.id!r}")
+        return as_message(call, len(episode.calls))
+
+    def demonstrator(self, seed: int, mistakes: dict[str, float], take: int) -> Callable[[Episode], Message]:
+        """Return a terse engineer who plays one episode, for a small model to learn from.
+
+        Args:
+            seed: Decides the mistakes.
+            mistakes: How often which mistake is made: fields of `players.demonstrator.SlipRates`.
+            take: Which demonstration of the task it is.
+        """
+        from telegym.envs.base_station.players.demonstrator import Demonstrator, SlipRates
+
+        return Demonstrator(seed, SlipRates(**mistakes), take).act
 
 
 def _kinds(text: str) -> tuple[Kind, ...]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
+from importlib import resources
 from typing import Any
+
+import yaml
 
 from telegym.envs.base_station import dependencies as works
 from telegym.envs.base_station.alarms import active_alarms, specific_problem
@@ -61,17 +65,28 @@ def describe(network: Network, defects: tuple[Defect, ...], data: dict[str, Any]
     )
     priority = _guess(network.seed)
     noticed = symptom_of(network, symptom.site_id, symptom.since_s, symptom.cells)
+    asked = _requests(data["language"]).get(data["kind"], "")
+    shown = "\n".join(filter(None, (f"{TICKET} ({priority}): {text.title}", text.body, asked)))
     answers = make_card(network, noticed, network.seed, data["language"]) if text.human else ()
     return {
         "source": text.source,
         "human": text.human,
         "title": text.title,
         "text": text.body,
-        "scope": list(text.scope),
+        # People who name places do not know identifiers.
+        "scope": [] if text.human and IMPRECISION[data["level"]] else list(text.scope),
         "priority": priority,
-        "shown": f"{TICKET} ({priority}): {text.title}\n{text.body}",
+        "shown": shown,
         "answers": [list(item) for item in answers],
     }
+
+
+@cache
+def _requests(language: str) -> dict[str, str]:
+    """Return what is asked for beside what is reported, by kind of task."""
+    file = resources.files("telegym.envs.base_station").joinpath("texts", language, "requests.yaml")
+    found: dict[str, str] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return found
 
 
 def _guess(seed: int) -> str:
@@ -113,9 +128,8 @@ def symptom_seen(network: Network, defect: Defect, data: dict[str, Any]) -> Symp
         link_id=defect.element_id if defect.element_id.startswith("TL-") else "",
         alarm_text=_alarm_text(network, site_id),
         pci=first.pci,
-        rsrp_dbm=float(integer(-112, -84, network.seed, "measured level")),
-        measured_min=round(design * weakest),
-        design_min=design,
+        measured_min=round(design * weakest) if kind == "audit" else None,
+        design_min=design if kind == "audit" else None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, get_args
 
 from telegym.core.environment import Environment
@@ -15,7 +16,7 @@ from telegym.core.user import User
 from telegym.envs.tau2_telecom.benchmark import Tau2Benchmark, build_world
 from telegym.envs.tau2_telecom.case import Case, scenario_of
 from telegym.envs.tau2_telecom.dual_expert import DualExpert
-from telegym.envs.tau2_telecom.expert import Expert
+from telegym.envs.tau2_telecom.expert import Expert, SlipRates
 from telegym.envs.tau2_telecom.native import MAX_FAULTS, NativeTasks
 from telegym.envs.tau2_telecom.oracle import next_message, par
 from telegym.envs.tau2_telecom.phrases import policy_file
@@ -218,6 +219,16 @@ class Tau2Telecom(Environment):
     def expert(self, episode: Episode) -> Message:
         """Return the next message of the expert, who knows no more than the agent."""
         return Expert().act(episode) if self.mode == "solo" else DualExpert().act(episode)
+
+    def demonstrator(self, seed: int, mistakes: dict[str, float], take: int) -> Callable[[Episode], Message]:
+        """Return who shows a small model how to play: the expert, who may err.
+
+        Args:
+            seed: Decides the mistakes, together with task, episode seed and turn.
+            mistakes: How often which mistake is made: fields of `expert.SlipRates`; for mode `solo`.
+            take: Which demonstration it is; all of a task are alike.
+        """
+        return Expert(seed, SlipRates(**mistakes)).act if mistakes else self.expert
 
     def par(self, task: Task) -> int:
         """Return the fewest tool calls, `done` included, that solve a task alone and by the book."""

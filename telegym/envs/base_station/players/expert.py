@@ -1,0 +1,124 @@
+"""The blind expert: sees what an agent sees, finds out what is wrong, and does what the oracle would do about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from telegym.envs.base_station.cases import TICKET
+from telegym.envs.base_station.players.desk import Desk, fields, rows, site_of
+from telegym.envs.base_station.players.diagnosis import Diagnosis, diagnose
+from telegym.envs.base_station.players.remedies import remedy_of
+from telegym.envs.base_station.players.steps import Reply, Steps
+from telegym.envs.base_station.policy.constants import PolicyConstants
+
+if TYPE_CHECKING:
+    from telegym.core.episode import Episode
+
+__all__ = ["expert"]
+
+NO_ACTION = frozenset({"faulty_sensor_false_alarm", "planned_work_alarms", "mass_event_congestion"})
+"""Causes about which nothing is done."""
+COME_AND_GO = frozenset({"fronthaul_fibre_degradation"})
+"""Causes that come and go by nature."""
+MANY_SITES = 3
+"""Sites with cells out from which a trouble is as urgent as a whole site."""
+UNKNOWN = Diagnosis("faulty_sensor_false_alarm", "", (), False, ())
+"""What is said when nothing was found."""
+
+
+def expert(episode: Episode) -> Steps[None]:
+    """Play a case knowing nothing but what the agent is told."""
+    if episode.toolkit.get("submit_answer") is not None and episode.task.data["kind"] == "QNA":
+        yield from _answer(episode)
+        return
+    constants: PolicyConstants = getattr(episode.environment, "constants", PolicyConstants())
+    desk = Desk(TICKET, constants)
+    acting = episode.toolkit.get("dispatch_technician") is not None
+    yield from desk.take()
+    found = yield from _watched(desk, diagnose(episode.task.ticket))
+    found = found if found.root_cause else UNKNOWN._replace(element_id=found.element_id)
+    yield from _set_priority(desk)
+    causes = [(found.root_cause, found.element_id), *found.additional]
+    resolution = yield from _repair(desk, causes, acting=acting)
+    additional = [f"{code}@{element}" for code, element in found.additional]
+    yield from desk.submit(found.root_cause, found.element_id, additional)
+    names = ", ".join(element for _, element in causes)
+    done = "Dealt with, service checked afterwards." if desk.changed else "Assessed; nothing was changed."
+    yield from desk.close(resolution, f"{names}: {found.root_cause.replace('_', ' ')}. {done}")
+
+
+def _answer(episode: Episode) -> Steps[None]:
+    raise NotImplementedError
+
+
+def _watched(desk: Desk, steps: Steps[Diagnosis]) -> Steps[Diagnosis]:
+    """Go through a diagnosis while looking at the watch."""
+    try:
+        call = next(steps)
+        while True:
+            reply: Reply = yield call
+            desk.elapsed += reply.minutes
+            call = steps.send(reply)
+    except StopIteration as end:
+        found: Diagnosis = end.value
+        return found
+
+
+def _set_priority(desk: Desk) -> Steps[None]:
+    """Give the ticket the priority that the alarms ask for."""
+    reply = yield from desk.do("list_alarms", alarm_type="PROCESSING_ERROR_ALARM", limit=50)
+    out = [row for row in rows(reply.text, "alarm_id") if _is_cell(row["managed_object"])]
+    down = {row["managed_object"] for row in out if row["severity"] in ("MAJOR", "CRITICAL")}
+    warned = yield from desk.do("list_alarms", limit=50)
+    listed = rows(warned.text, "alarm_id")
+    locked = {
+        row["managed_object"]
+        for row in listed
+        if row["severity"] == "WARNING" and "LOCK" in row["specific_problem"].upper()
+    }
+    cells = down | {name for name in locked if _is_cell(name)}
+    sites = Counter(name.partition("-")[0] for name in cells)
+    whole = any(row["severity"] == "CRITICAL" for row in out)
+    for site, count in sites.items():
+        if not whole and count >= 3:
+            info = fields((yield from desk.do("get_element_info", element_id=site)).text)
+            whole = info.get("cells") == str(count)
+    if whole or len(sites) >= MANY_SITES:
+        yield from desk.rank("P1")
+    else:
+        yield from desk.rank("P2" if cells else "P3")
+
+
+def _is_cell(name: str) -> bool:
+    return name.startswith("S") and name.count("-") == 2
+
+
+def _repair(desk: Desk, causes: list[tuple[str, str]], *, acting: bool) -> Steps[str]:
+    """Look at what was found once more, repair it and verify; return how the ticket is to be closed."""
+    resolution, seen = "monitoring_handed_over", ""
+    main, element = causes[0]
+    if acting and main not in NO_ACTION:
+        yield from desk.ask("confirm_symptom")
+    for code, name in causes:
+        if name:
+            remedy = remedy_of(code)
+            seen = yield from remedy.look(desk, name)
+            if acting:
+                resolution = yield from remedy.work(desk, name, seen)
+    if not acting or not element:
+        return resolution if element else "no_fault_found"
+    repeated = main in COME_AND_GO or (yield from _comes_and_goes(desk, element))
+    remedy = remedy_of(main)
+    yield from desk.verify(remedy.site(element), remedy.cell(element), intermittent=repeated)
+    return resolution
+
+
+def _comes_and_goes(desk: Desk, element: str) -> Steps[bool]:
+    """Return whether alarms at a site were raised again and again."""
+    site = site_of(element)
+    if not desk.changed or not site:
+        return False
+    reply = yield from desk.do("list_alarms", scope_id=site, state="all", since_minutes=720, limit=50)
+    seen = Counter((row["managed_object"], row["specific_problem"]) for row in rows(reply.text, "alarm_id"))
+    return any(count >= 3 for count in seen.values())
