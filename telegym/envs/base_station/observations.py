@@ -338,6 +338,15 @@ def observe(calls: Iterable[RecordLike]) -> Observations:
 
 
 def _conclude(seen: Observations) -> None:
+    """Compare what was measured with how it should be."""
+    for line in seen.known("antenna"):
+        ratio, new = (as_number(seen.latest(line, name) or "") for name in ("vswr", "commissioned_vswr"))
+        if ratio is not None and new is not None:
+            seen.note(line, "worse_than_new", f"{ratio - new:.2f}")
+    _compare_autonomy(seen)
+
+
+def _compare_autonomy(seen: Observations) -> None:
     """Compare how long batteries carried sites that went out with how long they should."""
     for site in seen.known("site"):
         design = as_number(seen.latest(site, "design_autonomy_h") or "")
@@ -447,7 +456,18 @@ def _list_elements(seen: Observations, asked: Mapping[str, Any], result: Parsed,
 
 def _get_element_info(seen: Observations, asked: Mapping[str, Any], result: Parsed, note: Note) -> None:
     subject = result.value("element_id")
-    for name in ("board", "breaker", "node", "ru", "test_phone", "name", "utility_zone", "design_autonomy_h", "link"):
+    for name in (
+        "board",
+        "breaker",
+        "node",
+        "ru",
+        "test_phone",
+        "name",
+        "utility_zone",
+        "design_autonomy_h",
+        "link",
+        "commissioned_vswr",
+    ):
         if name in result.fields:
             note(subject, name, result.fields[name])
 
@@ -573,6 +593,8 @@ def _transport_status(seen: Observations, asked: Mapping[str, Any], result: Pars
             note(row["port"], "link", subject)
         elif row.get("link") == "base station":
             note(subject, "base_station_port", row["state"])
+        elif kind_of(row.get("link", "")) == "link":
+            note(row["link"], "ends_at", subject)
     for row in result.rows("utilisation_pct"):
         for name in ("state", "utilisation_pct", "delay_ms", "loss_pct"):
             if row[name] != "-":
@@ -676,7 +698,7 @@ def _kpi(seen: Observations, asked: Mapping[str, Any], result: Parsed, note: Not
         if not pairs:
             note(element, f"kpi.{name}", "none")
             continue
-        recent = pairs[-4:]
+        recent = pairs[-2:]
         note(element, f"kpi.{name}", str(recent[-1][0]))
         expected = sum(b for _, b in recent)
         if expected:
@@ -718,15 +740,20 @@ def _spectrum(seen: Observations, asked: Mapping[str, Any], result: Parsed, note
     cell = str(asked.get("cell_id", ""))
     note(cell, "foreign_signals", result.value("peaks"))
     levels = [as_number(row["peak_dbm"]) or -999.0 for row in result.rows("peak_dbm")]
-    floor = as_number(result.value("floor_dbm"))
+    floor, usual = as_number(result.value("floor_dbm")), as_number(seen.latest(cell, "reference_dbm") or "")
     if levels and floor is not None:
         note(cell, "foreign_over_floor_db", f"{max(levels) - floor:.1f}")
+    if floor is not None and usual is not None:
+        note(cell, "floor_rise_db", f"{floor - usual:.1f}")
 
 
 def _pim_test(seen: Observations, asked: Mapping[str, Any], result: Parsed, note: Note) -> None:
-    unit = str(asked.get("ru_id", ""))
-    for row in result.rows("rise_db"):
-        note(f"ANT-{unit[3:]}-{row['branch']}", "loaded_rise_db", row["rise_db"])
+    """Keep by how much more the noise of a branch rose than that of the others: a foreign signal raises them all."""
+    unit, rows = str(asked.get("ru_id", "")), result.rows("rise_db")
+    rises = {row["branch"]: as_number(row["rise_db"]) or 0.0 for row in rows}
+    for branch, rise in rises.items():
+        others = [value for name, value in rises.items() if name != branch]
+        note(f"ANT-{unit[3:]}-{branch}", "loaded_rise_db", f"{rise - max(min(others, default=0.0), 0.0):.1f}")
 
 
 def _service_test(seen: Observations, asked: Mapping[str, Any], result: Parsed, note: Note) -> None:
@@ -782,6 +809,8 @@ def _notices(seen: Observations, asked: Mapping[str, Any], result: Parsed, note:
         for name in row["scope"].split("|"):
             entries.add((row["kind"], name))
             note(name, f"notice.{row['kind']}", f"{row['start']}|{row['expected_end']}")
+            if seen.now is None or row["start"] <= seen.now.isoformat()[5:16]:
+                note(REGION, f"present.{row['kind']}", name)
             if window:
                 note(name, "window", window[0])
     count = as_number(result.value("notices"))

@@ -15,6 +15,7 @@ from telegym.envs.base_station.objects import (
     AntennaLine,
     Cell,
     CorePeer,
+    Emitter,
     FronthaulLink,
     GeneratorState,
     Node,
@@ -347,19 +348,16 @@ def run_spectrum_scan(network: Network, report: Report, cell_id: str, duration_m
     elements.reachable_node(network, cell.node_id)
     if not dependencies.in_service(network, cell.id):
         raise refusal(Code.PRECONDITION_FAILED, f"{cell.id} is off the air")
-    network.advance(60 * duration_minutes)
+    heard = _listen(network, cell, 60 * duration_minutes)
     groups = blocks_dbm(network, cell)
     floor = sorted(level for _, _, level in groups)[len(groups) // 4]
     report.fields(cell=cell.id, duration_min=duration_minutes, floor_dbm=number(floor))
-    tag, row = measures.row_of(network, cell.id)
-    view = measures.view_now(network)
     peaks = []
-    for emitter, levels in radio.external(network.region, view, tag):
-        level = float(levels[row])
+    for emitter, level, share in heard:
         if level > floor - 3.0:
             width = (emitter.last_prb - emitter.first_prb + 1) * 0.18
             kind = "wideband" if width > 3 else "narrowband"
-            duty = f"{100 * emitter.duty:.0f}"
+            duty = f"{100 * emitter.duty * share:.0f}"
             blocks = f"{emitter.first_prb}-{emitter.last_prb}"
             peaks.append((-level, kind, blocks, number(width, 2), number(level - 10 * math.log10(emitter.duty)), duty))
     peaks.sort()
@@ -369,6 +367,21 @@ def run_spectrum_scan(network: Network, report: Report, cell_id: str, duration_m
     columns = ("kind", "prbs", "width_mhz", "peak_dbm", "duty_pct")
     report.table(columns, [peak[1:] for peak in peaks])
     return report.fields(bearing_hint_deg=_bearing(network, cell))
+
+
+def _listen(network: Network, cell: Cell, duration_s: int) -> list[tuple[Emitter, float, float]]:
+    """Let time pass; return what was heard meanwhile: who, how loud at most, and for what share of the time."""
+    tag, row = measures.row_of(network, cell.id)
+    end, heard = network.now + duration_s, dict[str, tuple[Emitter, float, int]]()
+    while network.now < end:
+        view, begun = measures.view_now(network), network.now
+        following = network.next_event_s()
+        network.advance(min(following, end) - begun if following is not None and following > begun else end - begun)
+        for emitter, levels in radio.external(network.region, view, tag):
+            _, loudest, seconds = heard.get(emitter.id, (emitter, -math.inf, 0))
+            loudest = max(loudest, float(levels[row]))
+            heard[emitter.id] = (emitter, loudest, seconds + network.now - begun)
+    return [(emitter, level, seconds / duration_s) for emitter, level, seconds in heard.values()]
 
 
 def _bearing(network: Network, cell: Cell) -> str:

@@ -116,6 +116,12 @@ def _draw_forgotten(network: Network, element: str, seed: int) -> Parameters:
     return {"target": choice(fit, seed, "target", element) if fit else nearest}
 
 
+def _relations(network: Network, element: str) -> tuple[str, ...]:
+    """Return the cell, and its relations to and from its neighbours: both directions are lost together."""
+    near = _neighbours(network, element)
+    return (element, *(f"{element}>{name}" for name in near), *(f"{name}>{element}" for name in near))
+
+
 register(
     Fault(
         "missing_neighbour",
@@ -124,7 +130,7 @@ register(
         _forget,
         _forgotten,
         _remember,
-        lambda network, element: (element, *(f"{element}>{name}" for name in _neighbours(network, element))),
+        _relations,
     )
 )
 

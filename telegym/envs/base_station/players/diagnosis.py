@@ -213,6 +213,13 @@ def _by_elimination(case: _Case, found: Sequence[Hypothesis]) -> Diagnosis:
     return Diagnosis("", site, (), False, ("nothing was found",))
 
 
+def _beside(case: _Case, best: Hypothesis, found: Sequence[Hypothesis]) -> tuple[tuple[str, str], ...]:
+    """Return what else is wrong at the same place, of what goes together."""
+    pairs = [item for item in found if item.code == PAIRED.get(best.code) and item.status != "open"]
+    here = [item for item in pairs if _same_site(item, best)]
+    return (_named(case, here[0]),) if here else ()
+
+
 def _same_site(one: Hypothesis, other: Hypothesis) -> bool:
     return site_of(one.element_id) == site_of(other.element_id)
 
@@ -245,9 +252,13 @@ def _named(case: _Case, item: Hypothesis) -> tuple[str, str]:
         return item.code, f"{element}-Q1"
     if item.code == "dc_breaker_left_open":
         return item.code, case.seen.latest(element, "breaker") or element
+    if item.code == "missing_neighbour":
+        return item.code, case.seen.latest(element, "relation_removed") or element
     if item.code == "outage_spillover":
         silent = [name for name in case.alarms("NE_OAM_UNREACHABLE", kinds=("node",)) if site_of(name) == site]
         return ("baseband_board_failure", f"{silent[0]}-B1") if silent else (item.code, element)
+    if item.code == "passive_intermodulation" and item.status != "confirmed":
+        return item.code, f"RU{element[3:-2]}"
     if item.code == "external_interferer":
         same = [name for name in case.seen.known("cell") if _layer(name) == _layer(element)]
         return item.code, max([element, *same], key=lambda name: case.number(name, "uplink_rise_db"))
@@ -313,7 +324,7 @@ def _transport(case: _Case) -> Stage:
             yield Call("get_transport_status", {"element_id": port})
     if not down and not faded:
         for link in case.alarms("TRN_UTIL_HIGH", "TRN_PKT_LOSS_HIGH", kinds=("link",))[:2]:
-            yield Call("get_kpi", {"element_id": link, "kpis": ["backhaul_util_pct"], "hours": 24})
+            yield Call("get_kpi", {"element_id": link, "kpis": _LOAD, "hours": 3, "granularity": "15min"})
 
 
 def _hardware(case: _Case) -> Stage:
@@ -401,7 +412,8 @@ def _events(case: _Case) -> Stage:
     """See whether a crowd or rain that was announced is felt."""
     crowds = [name for name, fact in case.seen.facts if fact == "notice.event" and case.begun(name, fact)]
     for site in sorted(crowds, key=lambda name: name not in case.sites)[:1]:
-        yield Call("get_kpi", {"element_id": site, "kpis": ["rrc_users_mean", "prb_util_dl_pct"], "hours": 3})
+        kpis = ["rrc_users_mean", "prb_util_dl_pct"]
+        yield Call("get_kpi", {"element_id": site, "kpis": kpis, "hours": 3, "granularity": "15min"})
     wet = [name for name, fact in case.seen.facts if fact == "notice.weather" and kind_of(name) == "site"]
     for site in sorted(wet, key=lambda name: name not in case.sites)[:2]:
         yield Call("get_transport_status", {"element_id": site})
@@ -413,6 +425,20 @@ def _radio_links(case: _Case, site: str) -> tuple[str, ...]:
     """Return the microwave links that end at a site."""
     links = [link for link in case.seen.known("link") if site[1:] in link.split("-")]
     return tuple(link for link in links if (case.seen.latest(link, "kind") or "").startswith("mw"))
+
+
+def _lines(case: _Case) -> Stage:
+    """Measure the antenna line of the ticket's cell, and see how it was when it was new."""
+    for cell in case.cells[:1]:
+        yield Call("get_antenna_status", {"ru_id": f"RU-{cell[1:]}"})
+        lines = [name for name in case.seen.known("antenna") if f"-{cell[1:]}-" in name]
+        for line in sorted(lines, key=lambda name: -case.number(name, "vswr"))[:1]:
+            if case.number(line, "vswr") > NEW_VSWR:
+                yield Call("get_element_info", {"element_id": line})
+
+
+NEW_VSWR = 1.3
+"""Standing wave ratio that is worth a look at the record."""
 
 
 def _silent_cells(case: _Case) -> Stage:
@@ -428,23 +454,30 @@ _NONE = ("0", "0.0", "-")
 
 
 def _load(case: _Case) -> Stage:
-    """See whether links on the way to the core carry more than they used to."""
+    """See whether links at the site, and on its way to the core, carry more than they used to."""
     for site in case.sites[:1]:
         yield Call("get_transport_status", {"element_id": site})
-        links = [link for link in case.seen.known("link") if case.seen.latest(link, "utilisation_pct") is not None]
-        for link in sorted(links, key=lambda name: -case.number(name, "utilisation_pct"))[:3]:
-            yield Call("get_kpi", {"element_id": link, "kpis": ["backhaul_util_pct"], "hours": 24})
+        yield Call("get_transport_status", {"element_id": f"CSR-{site[1:]}"})
+        links = [
+            name for name in case.seen.known("link") if case.seen.of(name, "ends_at") or case.seen.of(name, "delay_ms")
+        ]
+        for link in sorted(links, key=lambda name: -case.number(name, "utilisation_pct"))[:4]:
+            yield Call("get_kpi", {"element_id": link, "kpis": _LOAD, "hours": 3, "granularity": "15min"})
+
+
+_LOAD = ["backhaul_util_pct"]
 
 
 def _air(case: _Case) -> Stage:
-    """Listen to the uplink of one cell of each layer, the ticket's first: others nearby are told with it."""
-    cells = list(case.cells)
+    """Listen to the uplink: where an alarm says so, at the ticket's cell, and at the loudest cell of each layer."""
+    cells = [*case.alarms("CELL_UL_INTERFERENCE", "ANT_PIM_SUSPECT", kinds=("cell",))[:2], *case.cells]
     for site in case.sites[:1]:
-        yield Call("rank_cells", {"kpi": "ul_rssi_prb_dbm", "scope_id": site, "hours": 1, "limit": 20})
+        yield Call("rank_cells", {"kpi": "ul_rssi_prb_dbm", "scope_id": site, "hours": 3, "aggregation": "max"})
         ranked = [name for name in case.seen.known("cell") if site_of(name) == site and case.seen.of(name, _UPLINK)]
+        ranked.sort(key=lambda name: -case.number(name, _UPLINK))
         loudest = {_layer(name): name for name in reversed(ranked)}
-        cells += [name for layer, name in loudest.items() if layer not in map(_layer, case.cells)]
-    for cell in cells[:4]:
+        cells += [name for layer, name in loudest.items() if layer not in map(_layer, cells)]
+    for cell in list(dict.fromkeys(cells))[:4]:
         yield Call("get_interference_report", {"cell_id": cell, "hours": 3})
     yield from _tests(case)
 
@@ -453,12 +486,20 @@ _UPLINK = "rank.ul_rssi_prb_dbm"
 
 
 def _tests(case: _Case) -> Stage:
-    """Scan where the uplink is loud, and load where branches differ."""
+    """Scan where the uplink is or was loud, longer and again if it is quiet, and load where branches differ."""
     loud = sorted(case.seen.known("cell"), key=lambda name: -_loudness(case, name))
-    for cell in [name for name in loud if _loudness(case, name) > UNEVEN_DB][:2]:
+    for cell in [name for name in loud if _loudness(case, name) > UNEVEN_DB][:1]:
         yield Call("run_spectrum_scan", {"cell_id": cell, "duration_minutes": 10})
+        wet = bool(case.seen.of(site_of(cell) or "", "notice.weather"))
+        if case.number(cell, "peak_rise_db") > QUIET_DB and not wet:
+            for minutes in (30, 29):
+                yield Call("run_spectrum_scan", {"cell_id": cell, "duration_minutes": minutes})
     for cell in _worth_loading(case)[:3]:
         yield Call("run_pim_test", {"ru_id": f"RU-{cell[1:]}"})
+
+
+QUIET_DB = 4.0
+"""Rise of the uplink at some time that is worth waiting for it to come back."""
 
 
 def _loudness(case: _Case, cell: str) -> float:
@@ -476,12 +517,28 @@ def _worth_loading(case: _Case) -> list[str]:
 
 def _old_alarms(case: _Case) -> Stage:
     """Look for alarms that nobody cleared, and sensors that lie."""
-    for site in case.sites[:1]:
-        yield Call("list_alarms", {"since_minutes": 10_080, "limit": 50})
-        if case.seen.of(site, "alarm.PWR_SPD_FAIL") or case.seen.of(site, "alarm.ENV_HIGH_TEMP"):
-            yield Call("get_power_status", {"site_id": site})
-        if case.seen.of(site, "alarm.ENV_INTRUSION"):
-            yield Call("get_logs", {"element_id": site, "hours": 168, "min_level": "INFO", "keyword": "WO-"})
+    yield Call("list_alarms", {"since_minutes": 10_080, "limit": 50})
+    found = case.alarms("PWR_SPD_FAIL", "ENV_HIGH_TEMP", kinds=("power", "cabinet"))
+    sites = [site for name in found if (site := site_of(name)) is not None]
+    for site in list(dict.fromkeys(sites))[:2]:
+        yield Call("get_power_status", {"site_id": site})
+    entered = [name for name, fact in case.seen.facts if fact == "alarm.ENV_INTRUSION" and kind_of(name) == "site"]
+    for site in sorted(entered, key=lambda name: name not in case.sites)[:1]:
+        yield Call("get_logs", {"element_id": site, "hours": 168, "min_level": "INFO", "keyword": "WO-"})
+
+
+def _elsewhere(case: _Case) -> Stage:
+    """Listen where the uplink is loudest in the region: the ticket may name a neighbour."""
+    yield Call("rank_cells", {"kpi": "ul_rssi_prb_dbm", "hours": 3, "aggregation": "max", "limit": 5})
+    for cell in [name for name in case.seen.known("cell") if 0 > case.number(name, _UPLINK) > LOUD_DBM][:2]:
+        if not case.seen.of(cell, "uplink_rise_db"):
+            yield Call("get_interference_report", {"cell_id": cell, "hours": 3})
+            yield Call("run_spectrum_scan", {"cell_id": cell, "duration_minutes": 10})
+            yield Call("run_pim_test", {"ru_id": f"RU-{cell[1:]}"})
+
+
+LOUD_DBM = -112.0
+"""Uplink level that is not explained by traffic."""
 
 
 def _battery(case: _Case) -> Stage:
@@ -508,13 +565,13 @@ def _how_long(case: _Case, found: Hypothesis) -> Stage:
 
 def _both_disturbances(case: _Case, found: Hypothesis) -> Stage:
     """Look for intermodulation beside a foreign signal, and the other way round."""
-    sector, site = layer_sector_of(found.element_id), site_of(found.element_id)
-    cell = f"{site}-{sector}"
+    cell = f"{site_of(found.element_id)}-{layer_sector_of(found.element_id)}"
     yield Call("get_interference_report", {"cell_id": cell, "hours": 3})
-    if found.code == "external_interferer" and case.number(cell, "imbalance_db") > UNEVEN_DB:
+    if found.code == "passive_intermodulation":
+        if case.number(cell, "block_spread_db") > UNEVEN_DB:
+            yield Call("run_spectrum_scan", {"cell_id": cell, "duration_minutes": 10})
+    else:
         yield Call("run_pim_test", {"ru_id": f"RU-{cell[1:]}"})
-    if found.code == "passive_intermodulation" and case.number(cell, "block_spread_db") > UNEVEN_DB:
-        yield Call("run_spectrum_scan", {"cell_id": cell, "duration_minutes": 10})
 
 
 _PARTNERS: dict[str, Partner] = {
@@ -526,7 +583,7 @@ _PARTNERS: dict[str, Partner] = {
 Maker = Callable[[_Case], Stage]
 _STAGES: tuple[Maker, ...] = (
     *(_orientation, _floods, _power, _transport, _hardware, _nodes, _locks, _changes),
-    *(_events, _silent_cells, _load, _air, _old_alarms, _battery),
+    *(_events, _silent_cells, _lines, _load, _air, _elsewhere, _old_alarms, _battery),
 )
 _WHOLE = frozenset({_transport, _load})
 """Stages that are gone through to their end, as what they find first may follow from what they find later."""
