@@ -48,6 +48,8 @@ SPECIAL_SHARE = 0.5
 MAX_SUBJECTS = 150
 """Most subjects that are tried for one template."""
 _NUMBER = re.compile(r"\d+")
+_BETWEEN_CHARACTERS = re.compile(r"(?<=[\u4e00-\u9fff]) (?=[\u4e00-\u9fff])")
+"""Spaces where Chinese has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,8 +232,8 @@ def _worded(name: str, slots: Slots, seed: int, language: str, variant: str) -> 
     form = known[name]["form"]
     hint = choice(known["unanswerable"][variant], seed, "hint")
     shown = {key: _shown(known, name, key, value) for key, value in slots.items()}
-    joint = "" if language == "zh" else " "
-    return joint.join((said.format(**shown), form.format(**shown), hint))
+    spoken = (said.format(**shown), form.format(**shown), hint)
+    return _BETWEEN_CHARACTERS.sub("", "".join(spoken)) if language == "zh" else " ".join(spoken)
 
 
 def _shown(known: Texts, name: str, key: str, value: Any) -> str:
