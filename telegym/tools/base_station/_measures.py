@@ -52,8 +52,7 @@ def row_of(network: Network, cell_id: str) -> tuple[str, int]:
 
 def indicator_now(network: Network, cell_id: str, name: str) -> float:
     """Return the base value of an indicator at this moment, without scatter."""
-    tag, row = row_of(network, cell_id)
-    return float(kpi.table(network.region, view_now(network), network.hour_of_week)[tag][name][row])
+    return kpi.value_now(network.region, view_now(network), cell_id, name, network.hour_of_week)
 
 
 def users_now(network: Network, cell_id: str) -> float:

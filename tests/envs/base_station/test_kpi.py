@@ -330,3 +330,21 @@ def test_many_indicators_at_once_are_those_asked_for_one_by_one() -> None:
             assert np.array_equal(alone, layer, equal_nan=True)
             expected = expected_bins(region, view, name, indicator, first, count)
             assert np.array_equal(usual[row], expected, equal_nan=True)
+
+
+def test_reading_indicators_leaves_what_they_are_made_of(region: Region, well: View) -> None:
+    off = with_cell(well, CELL, on_air=False)
+    layer = hour(region, off, BUSY).layers["L18"]
+    before = layer.uplink_dbm.copy(), layer.distance_p90_m.copy()
+    assert np.isnan(at(region, off, CELL, "ul_rssi_prb_dbm")) and np.isnan(at(region, off, CELL, "ta_p90_m"))
+    assert np.array_equal(layer.uplink_dbm, before[0]) and np.array_equal(layer.distance_p90_m, before[1])
+
+
+def test_hours_asked_for_together_are_those_asked_for_alone(region: Region) -> None:
+    broken = with_cell(healthy(region), CELL, on_air=False)
+    together = bins_and_expected(region, [Epoch(0, broken)], "S002-L18-2", kpi_names(), 4 * 90, 4 * 24)[1]
+    alone = [table(region, with_cell(healthy(region), CELL, on_air=False), how)["L18"] for how in range(90, 114)]
+    row = region.cells_of["L18"].index("S002-L18-2")
+    for place, values in enumerate(alone):
+        expected = np.array([values[name][row] for name in kpi_names()])
+        assert np.array_equal(together[:, 4 * place], expected, equal_nan=True)

@@ -267,3 +267,9 @@ def test_losses_of_several_frequencies_are_those_of_each(distances: list[float],
             assert np.array_equal(sight, clear(distances, frequency, height))
             assert np.array_equal(none, blocked(distances, frequency, height))
             assert (none >= sight).all()
+
+
+@given(st.lists(st.tuples(st.floats(0, 600), st.sampled_from([0.0, 0.002, 0.3, 1.0])), min_size=1, max_size=6))
+def test_opinions_of_many_are_those_of_each(ways: list[tuple[float, float]]) -> None:
+    delay, loss = np.array(ways).T
+    assert voice.mean_opinion_scores(delay, loss).tolist() == [voice.mean_opinion_score(*way) for way in ways]
