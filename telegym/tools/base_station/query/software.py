@@ -18,7 +18,7 @@ WARNING_S = 14 * 86_400
 
 
 def get_licence_status(network: Network, report: Report, node_id: str) -> Report:
-    """Answer with the licences of a node, and with what the pool holds."""
+    """Answer with the licences of a node, and with what the pool holds: first what the node is in need of."""
     node = network.get(Node, node_id)
     report.fields(node=node.id, licences=len(node.licences))
     rows = [
@@ -32,7 +32,9 @@ def get_licence_status(network: Network, report: Report, node_id: str) -> Report
         for licence in node.licences
     ]
     report.table(("licence_id", "feature", "used", "expires", "state"), rows)
-    pool = [(licence.id, licence.feature.value, str(licence.capacity)) for licence in licence_pool(network)]
+    wanted = {licence.feature for licence in node.licences if _state(network, licence) != "VALID"}
+    spare = sorted(licence_pool(network), key=lambda licence: licence.feature not in wanted)
+    pool = [(licence.id, licence.feature.value, str(licence.capacity)) for licence in spare]
     return report.table(("pool_licence_id", "feature", "capacity"), pool)
 
 
