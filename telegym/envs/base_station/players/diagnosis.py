@@ -114,6 +114,10 @@ class _Case:
         wanted = [name for name in dict.fromkeys(found) if not kinds or kind_of(name) in kinds]
         return tuple(sorted(wanted, key=lambda name: (site_of(name) not in self.sites, not self._active(name, keys))))
 
+    def alarms_here(self, *keys: str) -> tuple[str, ...]:
+        """Return the objects with one of some alarms at the sites that the ticket names."""
+        return tuple(name for name in self.alarms(*keys) if site_of(name) in self.sites)
+
     def _active(self, name: str, keys: Sequence[str]) -> bool:
         return any(self.seen.latest(name, f"alarm.{key}") == "active" for key in keys)
 
@@ -280,7 +284,8 @@ def _orientation(case: _Case) -> Stage:
     if not named:
         yield Call("list_elements", {"element_type": "site", "limit": 40})
         places = {name: case.seen.latest(name, "place") for name in case.seen.known("site")}
-        named = dict.fromkeys(name for name, place in places.items() if place and place in case.briefing)
+        told = {name: case.briefing.find(place) for name, place in places.items() if place and place in case.briefing}
+        named = dict.fromkeys(sorted(told, key=lambda name: told[name]))
     case.sites = tuple(named)
     yield Call("list_alarms", {"state": "all", "limit": 50})
     yield Call("get_external_notices", {})
@@ -358,9 +363,10 @@ def _fronthaul(case: _Case, unit: str) -> Stage:
 
 def _nodes(case: _Case) -> Stage:
     """Ask about nodes that are not associated with the core or not managed, and about clocks."""
-    for node in case.alarms("LIC_EXPIRED", "LIC_EXPIRING", kinds=("node",))[:1]:
+    for node in [*case.alarms("LIC_EXPIRED", kinds=("node",)), *case.alarms_here("LIC_EXPIRING")][:2]:
         yield Call("get_licence_status", {"node_id": node})
-    for node in case.alarms("SEC_CERT_EXPIRED", "SEC_CERT_EXPIRING", "SEC_IKE_FAIL", kinds=("node",))[:1]:
+    ended = case.alarms("SEC_CERT_EXPIRED", "SEC_IKE_FAIL", kinds=("node",))
+    for node in [*ended, *case.alarms_here("SEC_CERT_EXPIRING")][:2]:
         yield Call("get_software_status", {"node_id": node, "section": "certificates"})
     lost = ("CP_S1_FAULT", "CP_NG_FAULT", "CP_F1_FAULT", "UP_PATH_FAIL", "NE_OAM_UNREACHABLE")
     for node in case.alarms(*lost, kinds=("node",))[:2]:
@@ -414,7 +420,11 @@ def _events(case: _Case) -> Stage:
     for site in sorted(crowds, key=lambda name: name not in case.sites)[:1]:
         kpis = ["rrc_users_mean", "prb_util_dl_pct"]
         yield Call("get_kpi", {"element_id": site, "kpis": kpis, "hours": 3, "granularity": "15min"})
-    wet = [name for name, fact in case.seen.facts if fact == "notice.weather" and kind_of(name) == "site"]
+    wet = [
+        name
+        for name, fact in case.seen.facts
+        if fact == "notice.weather" and kind_of(name) == "site" and case.begun(name, fact)
+    ]
     for site in sorted(wet, key=lambda name: name not in case.sites)[:2]:
         yield Call("get_transport_status", {"element_id": site})
         for link in _radio_links(case, site):
@@ -443,7 +453,8 @@ NEW_VSWR = 1.3
 
 def _silent_cells(case: _Case) -> Stage:
     """Look for cells that nobody connects to, and that answer nobody."""
-    yield Call("rank_cells", {"kpi": "rrc_setup_attempts", "hours": 1, "order": "asc", "limit": 10})
+    asked = {"kpi": "rrc_setup_attempts", "hours": 1, "aggregation": "min", "order": "asc"}
+    yield Call("rank_cells", asked)
     unused = [name for name in case.seen.known("cell") if case.seen.latest(name, "rank.rrc_setup_attempts") in _NONE]
     sites = [site for name in unused if (site := site_of(name)) is not None]
     for site in list(dict.fromkeys([*case.sites[:1], *sites]))[:2]:
