@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help train seeds test lint types check slow hostile verify bench constraints clean
+.PHONY: help train seeds test lint types check slow hostile verify manifests bench constraints clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -45,6 +45,12 @@ hostile: $(READY)  ## 100,000 hostile actions
 
 verify: $(READY)  ## 10,000 native tasks: solved by the oracle, lost by every cheater
 	$(BIN)/telegym verify native --count 10000
+
+manifests: $(READY)  ## write the manifests of the sets for evaluation anew
+	for set in dev:200 test:400 ood-faults:200 ood-topology:200 ood-combinations:100; do \
+	  $(BIN)/telegym tasks manifest base-station --split $${set%:*} --count $${set#*:} \
+	    --output telegym/envs/base_station/manifests/$${set%:*}.json || exit 1; \
+	done
 
 bench: $(READY)  ## calls, steps, resets and forks per second
 	$(BIN)/telegym bench

@@ -37,6 +37,7 @@ __all__ = [
     "parse_pairs",
     "print_json",
     "select_tasks",
+    "takes",
     "takes_split",
 ]
 
@@ -121,11 +122,16 @@ def make(
 
 def takes_split(environment: str) -> bool:
     """Return whether an environment is built for one split, rather than having splits to choose from."""
+    return takes(environment, "split")
+
+
+def takes(environment: str, option: str) -> bool:
+    """Return whether an environment has an option."""
     import inspect
 
     from telegym.envs.registry import environment_class
 
-    return "split" in inspect.signature(environment_class(environment)).parameters
+    return option in inspect.signature(environment_class(environment)).parameters
 
 
 def select_tasks(

@@ -1,14 +1,16 @@
-"""`telegym tasks`: list, show and export tasks."""
+"""`telegym tasks`: list, show and export tasks; write and check manifests."""
 
 from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from telegym.cli.common import (
+    EXIT_FOUND,
+    EXIT_OK,
     EnvironmentArgument,
     JsonFlag,
     LimitOption,
@@ -17,11 +19,17 @@ from telegym.cli.common import (
     TaskList,
     console,
     make,
+    parse_pairs,
     print_json,
     select_tasks,
+    takes,
+    takes_split,
 )
 
-app = typer.Typer(no_args_is_help=True, help="List, show and export tasks.")
+if TYPE_CHECKING:
+    from telegym.core.environment import Environment
+
+app = typer.Typer(no_args_is_help=True, help="List, show and export tasks; write and check manifests.")
 ENVIRONMENT = "tau2-telecom"
 EnvironmentOption = Annotated[str, typer.Option("--env", "-e", help="Name of the environment.")]
 
@@ -88,3 +96,72 @@ def export(
     tasks = select_tasks(make(environment, options, split=split), split, ids, limit)
     tasks.write_jsonl(output)
     console(stderr=True).print(f"{len(tasks)} tasks written to {output}", markup=False)
+
+
+@app.command("manifest")
+def manifest(
+    environment: EnvironmentArgument = ENVIRONMENT,
+    options: OptionList = None,
+    split: SplitOption = None,
+    count: Annotated[int | None, typer.Option("--count", min=1, help="How many tasks; all by default.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", help="A file to write the manifest to.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Name tasks by id and hash, and all of them by one hash: what exactly was played."""
+    from telegym.core.manifest import make_manifest
+
+    made, found = _with_count(environment, options, split, count)
+    tasks = select_tasks(made, split, None, count)
+    result = make_manifest(environment, tasks, found, None if takes_split(environment) else split)
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        result.write(output)
+        console(stderr=True).print(f"{len(result.tasks)} tasks written to {output}", markup=False)
+    elif as_json:
+        print_json(result.model_dump(mode="json"))
+    else:
+        for entry in result.tasks:
+            typer.echo(f"{entry.id} {entry.hash}")
+        typer.echo(f"{len(result.tasks)} tasks together {result.hash}")
+
+
+@app.command("verify-manifest")
+def verify_manifest(
+    environment: EnvironmentArgument = ENVIRONMENT,
+    split: SplitOption = None,
+    file: Annotated[Path | None, typer.Option("--file", help="A manifest; by default the one that is shipped.")] = None,
+    limit: LimitOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make the tasks of a manifest again and compare them; exit code 1 if any differs."""
+    from telegym.core.manifest import Manifest, shipped_manifest
+    from telegym.envs.registry import make_environment
+
+    known = Manifest.read(file) if file is not None else shipped_manifest(environment, split or "test")
+    made = make_environment(known.environment, **known.options)
+    chosen = known.tasks[:limit]
+    tasks = select_tasks(made, known.split, None, len(chosen))
+    problem = known.problem()
+    missing = [f"{entry.id}: is not there any more" for entry in chosen[len(tasks) :]]
+    found = [*([problem] if problem else []), *known.differences(tasks), *missing]
+    if as_json:
+        print_json({"environment": known.environment, "tasks": len(chosen), "differences": found})
+    else:
+        for line in found:
+            typer.echo(line)
+        typer.echo(f"{len(chosen)} of {len(known.tasks)} tasks compared, {len(found)} differences")
+    raise typer.Exit(EXIT_FOUND if found else EXIT_OK)
+
+
+def _with_count(
+    environment: str, options: list[str] | None, split: str | None, count: int | None
+) -> tuple[Environment, dict[str, Any]]:
+    """Return an environment that has as many tasks as asked for, and the options it was made with."""
+    from telegym.envs.registry import make_environment
+
+    found = parse_pairs(options)
+    if split is not None and takes_split(environment):
+        found["split"] = split
+    if count is not None and takes(environment, "count"):
+        found["count"] = count
+    return make_environment(environment, **found), found

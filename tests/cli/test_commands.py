@@ -133,6 +133,20 @@ def test_eval_plays_the_test_split(telegym: Telegym) -> None:
     assert report["summary"]["success"]["value"] == 1.0
 
 
+def test_manifests(telegym: Telegym, tmp_path: Path) -> None:
+    file = tmp_path / "folder" / "toy.json"
+    assert telegym("tasks", "manifest", "toy", "--count", 3, "--output", file).code == 0
+    printed = telegym("tasks", "manifest", "toy", "--count", 3).out.splitlines()
+    assert len(printed) == 4 and printed[0].startswith("toy-0 ")
+    assert json.loads(telegym("tasks", "manifest", "toy", "--count", 3, "--json").out) == json.loads(file.read_text())
+    assert "3 of 3 tasks compared, 0 differences" in telegym("tasks", "verify-manifest", "--file", file).out
+    file.write_text(file.read_text().replace("toy-1", "toy-7"))
+    result = telegym("tasks", "verify-manifest", "--file", file, "--json")
+    assert result.code == 1
+    assert json.loads(result.out)["differences"][1:] == ["toy-7: is now toy-1"]
+    assert "no manifest of 'tst'" in telegym("tasks", "verify-manifest", "toy", "--split", "tst").err
+
+
 def test_tasks(telegym: Telegym, tmp_path: Path) -> None:
     assert "12 tasks; splits: none" in telegym("tasks", "list", "toy").out
     assert json.loads(telegym("tasks", "list", "toy", "-n", 1, "--json").out) == [
