@@ -811,6 +811,7 @@ def _notices(seen: Observations, asked: Mapping[str, Any], result: Parsed, note:
             note(name, f"notice.{row['kind']}", f"{row['start']}|{row['expected_end']}")
             if seen.now is None or row["start"] <= seen.now.isoformat()[5:16]:
                 note(REGION, f"present.{row['kind']}", name)
+                note(name, f"present.{row['kind']}", row["start"])
             if window:
                 note(name, "window", window[0])
     count = as_number(result.value("notices"))
@@ -823,6 +824,7 @@ def _record(seen: Observations, asked: Mapping[str, Any], result: Parsed, note: 
     name = str(asked.get("record_id", ""))
     _all_fields(name, result, note)
     if "ticket" in result.fields and "scope" in result.fields:
+        seen.hear(result.value("opened"))
         for item in result.fields["scope"].split("|"):
             if (site := site_of(item)) is not None:
                 seen.looked_at.setdefault(site, seen.present)

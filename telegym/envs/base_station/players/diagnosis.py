@@ -94,15 +94,18 @@ class _Case:
     seen: Observations = field(default_factory=Observations)
     sites: tuple[str, ...] = ()
     cells: tuple[str, ...] = ()
+    missing: set[str] = field(default_factory=set)
 
     def learn(self, call: Call, reply: Reply) -> None:
         """Take an answer in."""
         self.records.append(_Seen(_Asked(call.tool, call.arguments), reply.text, "refused" if reply.error else None))
         self.seen = observe(self.records)
+        if reply.error and "no tool" in reply.text:
+            self.missing.add(call.tool)
 
-    def was_asked(self, call: Call) -> bool:
-        """Return whether a call was made already."""
-        return any(item.call == _Asked(call.tool, call.arguments) for item in self.records)
+    def is_idle(self, call: Call) -> bool:
+        """Return whether a call was made already, or cannot be made."""
+        return call.tool in self.missing or any(item.call == _Asked(call.tool, call.arguments) for item in self.records)
 
     def alarms(self, *keys: str, kinds: Sequence[str] = ()) -> tuple[str, ...]:
         """Return the objects with one of some alarms, those of the ticket's sites first, then active before cleared."""
@@ -145,7 +148,7 @@ def diagnose(briefing: str) -> Steps[Diagnosis]:
     case = _Case(briefing)
     for stage in _STAGES:
         for call in stage(case):
-            if case.was_asked(call):
+            if case.is_idle(call):
                 continue
             if len(case.records) >= MAX_CALLS:
                 return _concluded(case)
@@ -167,7 +170,7 @@ def _complete(case: _Case, found: Hypothesis) -> Steps[None]:
     if partner is None:
         return
     for call in partner(case, found):
-        if not case.was_asked(call) and len(case.records) < MAX_CALLS:
+        if not case.is_idle(call) and len(case.records) < MAX_CALLS:
             case.learn(call, (yield call))
 
 
@@ -176,10 +179,9 @@ def _complete(case: _Case, found: Hypothesis) -> Steps[None]:
 
 def _obvious(case: _Case) -> Hypothesis | None:
     """Return a confirmed cause that could have led to what the ticket says, and does harm; None if there is none."""
-    if len(case.records) < 2:
-        return None
     found = [item for item in weigh(case.seen) if item.status == "confirmed" and item.code not in WEAK]
-    fitting = [item for item in found if _fits(case, item)]
+    outage = any(fact == "alarm.CELL_UNAVAILABLE" for _, fact in case.seen.facts)
+    fitting = [item for item in found if _fits(case, item) and not (outage and item.code in CONSEQUENT)]
     return min(fitting, key=lambda item: _rank(case, item)) if fitting else None
 
 
@@ -206,13 +208,12 @@ def _concluded(case: _Case) -> Diagnosis:
 
 
 def _by_elimination(case: _Case, found: Sequence[Hypothesis]) -> Diagnosis:
-    """Return the battery if it is all that is left and cannot be tested at this hour; else nothing."""
+    """Return the battery if it is all that is left and cannot be tested now; else nothing."""
     site = case.sites[0] if case.sites else REGION
-    refused = any(
-        item.call.name == "run_battery_test" and "not tested between" in item.content for item in case.records
-    )
+    tried = [item.content for item in case.records if item.call.name == "run_battery_test"]
+    refused = any("not tested between" in text or "no tool" in text for text in tried)
     if refused and any(item.code == "battery_capacity_degraded" and item.element_id == site for item in found):
-        notes = ("run_battery_test: not possible at this hour", "nothing else was found")
+        notes = (f"run_battery_test: {tried[0].splitlines()[0]}", "nothing else was found")
         return Diagnosis("battery_capacity_degraded", f"PWR-{site[1:]}", (), False, notes)
     return Diagnosis("", site, (), False, ("nothing was found",))
 
@@ -280,7 +281,10 @@ def _layer(name: str) -> str:
 def _orientation(case: _Case) -> Stage:
     """Find out where the ticket is, and read alarms and notices."""
     case.cells = tuple(dict.fromkeys(re.findall(r"\bS\d{3}-[LN]\d+-\d+\b", case.briefing)))
-    named = dict.fromkeys(re.findall(r"\bS\d{3}(?!\d)", case.briefing))
+    ticket = re.search(r"\bINC-\d{5}\b", case.briefing)
+    if ticket is not None:
+        yield Call("get_record", {"record_id": ticket[0]})
+    named = dict.fromkeys([*re.findall(r"\bS\d{3}(?!\d)", case.briefing), *case.seen.looked_at])
     if not named:
         yield Call("list_elements", {"element_type": "site", "limit": 40})
         places = {name: case.seen.latest(name, "place") for name in case.seen.known("site")}
@@ -531,7 +535,7 @@ def _old_alarms(case: _Case) -> Stage:
     yield Call("list_alarms", {"since_minutes": 10_080, "limit": 50})
     found = case.alarms("PWR_SPD_FAIL", "ENV_HIGH_TEMP", kinds=("power", "cabinet"))
     sites = [site for name in found if (site := site_of(name)) is not None]
-    for site in list(dict.fromkeys(sites))[:2]:
+    for site in list(dict.fromkeys(sites))[:4]:
         yield Call("get_power_status", {"site_id": site})
     entered = [name for name, fact in case.seen.facts if fact == "alarm.ENV_INTRUSION" and kind_of(name) == "site"]
     for site in sorted(entered, key=lambda name: name not in case.sites)[:1]:
@@ -550,6 +554,16 @@ def _elsewhere(case: _Case) -> Stage:
 
 LOUD_DBM = -112.0
 """Uplink level that is not explained by traffic."""
+
+
+_RESERVE = re.compile(r"autonomy|reserve|备电|后备|续航|\d+ ?(?:min|分钟)\D+\d+ ?(?:min|分钟)", re.IGNORECASE)
+"""What tickets say about batteries: words, or two lengths of time that are compared."""
+
+
+def _doubts(case: _Case) -> Stage:
+    """Test the battery first where the ticket is about how long it lasts."""
+    if _RESERVE.search(case.briefing):
+        yield from _battery(case)
 
 
 def _battery(case: _Case) -> Stage:
@@ -593,7 +607,7 @@ _PARTNERS: dict[str, Partner] = {
 }
 Maker = Callable[[_Case], Stage]
 _STAGES: tuple[Maker, ...] = (
-    *(_orientation, _floods, _power, _transport, _hardware, _nodes, _locks, _changes),
+    *(_orientation, _floods, _power, _doubts, _transport, _hardware, _nodes, _locks, _changes),
     *(_events, _silent_cells, _lines, _load, _air, _elsewhere, _old_alarms, _battery),
 )
 _WHOLE = frozenset({_transport, _load})
