@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any, NamedTuple
 
-from telegym.core.errors import TaskError
+from telegym.core.errors import ConfigurationError, TaskError
 from telegym.envs.base_station.background import prepare_background, rumours_for
 from telegym.envs.base_station.engine import HOUR_S, MINUTE_S
 from telegym.envs.base_station.facts import CaseTruth, site_at
@@ -14,12 +14,25 @@ from telegym.envs.base_station.faults.combinations import combination, inject_co
 from telegym.envs.base_station.faults.temporal import inject_as
 from telegym.envs.base_station.network import Network
 from telegym.envs.base_station.process import field
-from telegym.envs.base_station.process.records import Ticket
+from telegym.envs.base_station.process.records import Question, Ticket
+from telegym.envs.base_station.questions import make_question
 
-__all__ = ["TICKET", "Naming", "beginning", "build_case", "namings", "take_ticket", "truth_of"]
+__all__ = [
+    "QUESTION",
+    "TICKET",
+    "Naming",
+    "beginning",
+    "build_case",
+    "build_question",
+    "namings",
+    "take_ticket",
+    "truth_of",
+]
 
 TICKET = "INC-10023"
 """The ticket of every task."""
+QUESTION = "Q-1"
+"""The question of a task that asks one."""
 _KEPT = 32
 _BEGINNINGS: OrderedDict[str, CaseTruth] = OrderedDict()
 
@@ -72,13 +85,26 @@ def _inject(network: Network, data: dict[str, Any]) -> tuple[Defect, ...]:
 
 
 def build_question(data: dict[str, Any], variant: str) -> dict[str, Any] | None:
-    """Return question and expected answer for a network; None if nothing can be asked."""
-    return None
+    """Return a question about the network of a task, with its answer; None if nothing can be asked.
+
+    Args:
+        data: The data of a task.
+        variant: `A` or `B`: which of two disjoint sets of sentences.
+    """
+    network, _ = build_case(data)
+    try:
+        asked = make_question(network, network.seed, language=data["language"], variant=variant, level=data["level"])
+    except ConfigurationError:
+        return None
+    return {"question": asked.as_dict(), "ticket": {"shown": asked.text, "priority": "P4"}}
 
 
 def take_ticket(network: Network, data: dict[str, Any]) -> None:
-    """Open the ticket of a task."""
+    """Open the ticket of a task, or ask its question."""
     text = data["ticket"]
+    if data["kind"] == "QNA":
+        network.add(Question(QUESTION, text["shown"]))
+        return
     network.add(
         Ticket(
             TICKET,

@@ -70,6 +70,7 @@ class BaseStation(Environment):
             raise ConfigurationError("profile 'qa' is for kind QNA alone; valid here: core, full, family:<letter>")
         self._toolkit = toolkit(profile, language, results)
         self._reading = self._toolkit.without_actions()
+        self._asking = toolkit("qa", language, results)
         self.constants: PolicyConstants = policy_variant(policy)
         """The numbers of the policy."""
         self._options = {
@@ -108,8 +109,9 @@ class BaseStation(Environment):
         return True
 
     def toolkit(self, task: Task) -> Toolkit:
-        """Return the tools of the profile; those that act are not there where only a diagnosis is asked for."""
-        return self._reading if task.data["kind"] == "DIA" else self._toolkit
+        """Return the tools of the profile; none that act for a diagnosis only, those of `qa` for questions."""
+        kind = task.data["kind"]
+        return self._asking if kind == "QNA" else self._reading if kind == "DIA" else self._toolkit
 
     def build_world(self, task: Task, seed: int = 0) -> Network:
         """Return the network at the time of the ticket; the task alone decides it, not the seed."""

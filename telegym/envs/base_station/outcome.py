@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from telegym.core.score import Score
 from telegym.envs.base_station import dependencies as works
 from telegym.envs.base_station import epochs
-from telegym.envs.base_station.cases import TICKET, namings, truth_of
+from telegym.envs.base_station.cases import QUESTION, TICKET, namings, truth_of
 from telegym.envs.base_station.facts import CaseTruth, make_trace
 from telegym.envs.base_station.faults import Defect, fault, fault_infos
 from telegym.envs.base_station.impact import loss, lost_users
@@ -31,8 +31,17 @@ from telegym.envs.base_station.power_model import mains_live
 from telegym.envs.base_station.priority import priorities
 from telegym.envs.base_station.process.field import work_cost_eur
 from telegym.envs.base_station.process.parties import PARTIES
-from telegym.envs.base_station.process.records import Diagnosis, Escalation, Ticket, TicketStatus, WorkOrder, WorkState
+from telegym.envs.base_station.process.records import (
+    Diagnosis,
+    Escalation,
+    Question,
+    Ticket,
+    TicketStatus,
+    WorkOrder,
+    WorkState,
+)
 from telegym.envs.base_station.process.tickets import SERVICE_LEVELS_MIN
+from telegym.envs.base_station.questions import check_answer
 
 if TYPE_CHECKING:
     from telegym.core.episode import Episode
@@ -96,7 +105,19 @@ def outcome(episode: Episode) -> Score:
 
 
 def _question_score(episode: Episode, network: Network) -> Score:
-    raise NotImplementedError
+    """Return 1 for the right answer; the graded reward counts calls a little."""
+    asked = network.get(Question, QUESTION)
+    answered = asked.answer is not None
+    right = answered and check_answer(episode.task.data["question"]["expected"], asked.answer or "", asked.unit)
+    calls = _share_of_calls(episode, par_of(episode))
+    reasons = () if right else ("the answer is wrong" if answered else "no answer was submitted",)
+    components = {
+        "reward": round(right * (1.0 - WEIGHTS["calls"] * (1.0 - calls)), 6),
+        "share_calls": round(calls, 6),
+        "answered": float(answered),
+        "right": float(right),
+    }
+    return Score(value=float(right), components=components, reasons=reasons)
 
 
 # --- cases ----------------------------------------------------------------------------------------------
@@ -380,6 +401,10 @@ def _spent(episode: Episode, network: Network, par: Par, truth: CaseTruth) -> di
     }
 
 
+def _share_of_calls(episode: Episode, par: Par) -> float:
+    return min(max(1.5 - len(episode.calls) / (2.0 * max(par.calls, 1)), 0.0), 1.0)
+
+
 def par_of(episode: Episode) -> Par:
     """Return what the oracle needs for the case of an episode, under the policy of its environment."""
     policy = str(episode.environment.options.get("policy", "train-1"))
@@ -400,6 +425,8 @@ def measured_par(played: Episode) -> Par:
     """Return what a finished episode took."""
     network = played.world
     assert isinstance(network, Network)
+    if played.task.data["kind"] == "QNA":
+        return Par(len(played.calls), round(network.minutes, 3), 0.0, 0.0)
     truth = truth_of(played.task.data)
     lost = loss(network, truth.network.now).user_minutes
     return Par(len(played.calls), round(_minutes(network, truth), 3), cost_eur(network), lost)

@@ -50,6 +50,8 @@ HELD_OUT_COMBINATIONS = frozenset({"K7", "K11", "K12"})
 LANGUAGES = ("en", "zh")
 HIGHEST_LEVEL = 5
 """The hardest level."""
+HARDEST_QUESTION = 2
+"""Level of the hardest questions."""
 COMBINED = 0.6
 """How often a case of the highest level has several causes."""
 OTHER_FORM = 0.3
@@ -170,7 +172,8 @@ class BaseStationTasks(GeneratedTasks):
         variant = "A" if self.split_name == "train" else "B"
         if plan.kind == "QNA":
             question = build_question(data, variant)
-            return None if question is None else {**data, **question}
+            known = question is not None and question["question"]["level"] >= self.levels[0]
+            return {**data, **question} if question is not None and known else None
         network, defects = build_case(data)
         if [(item.code, item.element_id) for item in defects] != [(x["code"], x["element_id"]) for x in plan.faults]:
             return None
@@ -181,6 +184,8 @@ class BaseStationTasks(GeneratedTasks):
     def _draw(self, seed: int) -> Plan | None:
         kind = _drawn_kind(self.kinds, seed)
         level = integer(*self.levels, seed, "level")
+        if kind == "QNA":
+            level = min(level, HARDEST_QUESTION)
         archetype = choice(archetype_names(held_out=self.split_name == "ood-topology"), seed, "archetype")
         region = integer(*_REGIONS[self.split_name], seed, "region")
         onset = DAY_S * integer(7, 12, seed, "day") + HOUR_S * choice(_HOURS, seed, "hour")

@@ -16,6 +16,7 @@ from telegym.envs.base_station.players.steps import Steps
 from telegym.envs.base_station.policy.constants import PolicyConstants
 from telegym.envs.base_station.priority import priorities
 from telegym.envs.base_station.process.records import Ticket
+from telegym.envs.base_station.questions import Question, ask
 
 if TYPE_CHECKING:
     from telegym.core.episode import Episode
@@ -36,6 +37,9 @@ def repair_order(defects: tuple[Defect, ...]) -> list[Defect]:
 def oracle(episode: Episode) -> Steps[None]:
     """Play a case knowing what is wrong."""
     data = episode.task.data
+    if data["kind"] == "QNA":
+        yield from ask(Question(**data["question"]))
+        return
     truth = truth_of(data)
     constants: PolicyConstants = getattr(episode.environment, "constants", PolicyConstants())
     desk = Desk(TICKET, constants)
