@@ -238,7 +238,7 @@ class BaseStationTasks(GeneratedTasks):
         return own if own and uniform(seed, "own level") < 0.75 else known
 
     def _may(self, code: str, kind: Kind) -> bool:
-        if self.split_name == "ood-combinations" and kind != "QNA":
+        if self.split_name == "ood-combinations":
             return False
         if (code in HELD_OUT_FAULTS) != (self.split_name == "ood-faults"):
             return False
