@@ -21,6 +21,7 @@ __all__ = [
     "QUESTION",
     "TICKET",
     "Naming",
+    "begin",
     "beginning",
     "build_case",
     "build_question",
@@ -85,18 +86,20 @@ def _inject(network: Network, data: dict[str, Any]) -> tuple[Defect, ...]:
 
 
 def build_question(data: dict[str, Any], variant: str) -> dict[str, Any] | None:
-    """Return a question about the network of a task, with its answer; None if nothing can be asked.
+    """Return the data of a task with a question about its network and the answer; None if nothing can be asked.
 
     Args:
         data: The data of a task.
         variant: `A` or `B`: which of two disjoint sets of sentences.
     """
-    network, _ = build_case(data)
+    network, defects = build_case(data)
     try:
         asked = make_question(network, network.seed, language=data["language"], variant=variant, level=data["level"])
     except ConfigurationError:
         return None
-    return {"question": asked.as_dict(), "ticket": {"shown": asked.text, "priority": "P4"}}
+    made = {**data, "question": asked.as_dict(), "ticket": {"shown": asked.text, "priority": "P4"}}
+    begin(made, network, defects)
+    return made
 
 
 def take_ticket(network: Network, data: dict[str, Any]) -> None:
@@ -126,23 +129,36 @@ def truth_of(data: dict[str, Any]) -> CaseTruth:
     Args:
         data: The data of a task.
     """
-    parts = (data[name] for name in ("archetype", "region_seed", "seed", "kind", "level", "faults"))
-    key = f"{'/'.join(map(str, parts))}/{data['ticket']}"
-    known = _BEGINNINGS.get(key)
-    if known is None:
-        network, defects = build_case(data)
-        take_ticket(network, data)
-        network.settle()
-        intermittent = any(defect.form == "intermittent" for defect in defects)
-        known = _BEGINNINGS[key] = CaseTruth(network, defects, TICKET, intermittent, repairing=data["kind"] != "DIA")
-        while len(_BEGINNINGS) > _KEPT:
-            _BEGINNINGS.popitem(last=False)
-    else:
-        _BEGINNINGS.move_to_end(key)
+    known = _BEGINNINGS.get(_key(data))
+    if known is not None:
+        _BEGINNINGS.move_to_end(_key(data))
+        return known
+    return begin(data, *build_case(data))
+
+
+def begin(data: dict[str, Any], network: Network, defects: tuple[Defect, ...]) -> CaseTruth:
+    """Open the ticket in a network that was just built, and remember it as the beginning of its task.
+
+    Args:
+        data: The data of the task, its ticket included.
+        network: The network of `build_case`; nobody may change it afterwards.
+        defects: What is wrong in it.
+    """
+    take_ticket(network, data)
+    network.settle()
+    known = _BEGINNINGS[_key(data)] = _truth(network, defects, data)
+    while len(_BEGINNINGS) > _KEPT:
+        _BEGINNINGS.popitem(last=False)
     return known
 
 
+def _key(data: dict[str, Any]) -> str:
+    parts = (data[name] for name in ("archetype", "region_seed", "seed", "kind", "level", "faults"))
+    return f"{'/'.join(map(str, parts))}/{data['ticket']}"
+
+
 def _truth(network: Network, defects: tuple[Defect, ...], data: dict[str, Any]) -> CaseTruth:
+    """Return what is true about a case; what a diagnosis may pass over is none of its causes."""
     parts = combination(data["combination"]).parts if data["combination"] is not None else ()
     roles = [part.role for part in parts] or ["required"] * len(defects)
     wrong = tuple(defect for defect, role in zip(defects, roles, strict=True) if role == "required")

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from telegym.core.errors import ConfigurationError, did_you_mean
 from telegym.core.task import GeneratedTasks, Task
-from telegym.envs.base_station.cases import build_case, build_question
+from telegym.envs.base_station.cases import begin, build_case, build_question
 from telegym.envs.base_station.engine import DAY_S, HOUR_S, MINUTE_S
 from telegym.envs.base_station.faults import fault_codes, fault_infos
 from telegym.envs.base_station.faults.combinations import combination_names, inject_combination, lead_s
@@ -171,21 +171,21 @@ class BaseStationTasks(GeneratedTasks):
         data = {**plan._asdict(), "faults": list(plan.faults), "language": self.language}
         variant = "A" if self.split_name == "train" else "B"
         if plan.kind == "QNA":
-            question = build_question(data, variant)
-            known = question is not None and question["question"]["level"] >= self.levels[0]
-            return {**data, **question} if question is not None and known else None
+            return build_question(data, variant)
         network, defects = build_case(data)
         if [(item.code, item.element_id) for item in defects] != [(x["code"], x["element_id"]) for x in plan.faults]:
             return None
-        return {**data, "ticket": describe(network, defects, data, variant)}
+        made = {**data, "ticket": describe(network, defects, data, variant)}
+        begin(made, network, defects)
+        return made
 
     # --- drawing ---------------------------------------------------------------------------------------
 
     def _draw(self, seed: int) -> Plan | None:
         kind = _drawn_kind(self.kinds, seed)
         level = integer(*self.levels, seed, "level")
-        if kind == "QNA":
-            level = min(level, HARDEST_QUESTION)
+        if kind == "QNA" and level > HARDEST_QUESTION:
+            return None
         archetype = choice(archetype_names(held_out=self.split_name == "ood-topology"), seed, "archetype")
         region = integer(*_REGIONS[self.split_name], seed, "region")
         onset = DAY_S * integer(7, 12, seed, "day") + HOUR_S * choice(_HOURS, seed, "hour")
