@@ -37,8 +37,8 @@ _TRANSPORT = ("TL-", "CSR-", "AGG-", "PWR-")
 
 BEGINNING_S = -(1 << 40)
 """When the first epoch of every network began."""
-FLAP_ERRORS = 0.12
-"""Share of frames lost on a fronthaul link that comes and goes."""
+FLAP_ERRORS, CALM_ERRORS = 0.12, 0.04
+"""Share of frames lost on a fronthaul link that comes and goes: while it is bad, and in between."""
 WEAK_ERRORS = 0.06
 """Share of frames lost per dB that a fronthaul link is nearer than 2 dB to its limit."""
 
@@ -164,7 +164,8 @@ def _bit_errors(network: Network, ru_id: str) -> float:
     link = network.get(FronthaulLink, name)
     margin = works.fronthaul_level_dbm(link) - link.loss_limit_dbm
     weak = WEAK_ERRORS * max(2.0 - margin, 0.0)
-    return round(max(weak, FLAP_ERRORS if link.flapping and link.extra_loss_db > 0 else 0.0), 6)
+    shaky = link.flapping and link.extra_loss_db > 0
+    return round(max(weak, (FLAP_ERRORS if link.flap_down else CALM_ERRORS) if shaky else 0.0), 6)
 
 
 def node_view(network: Network, node: Node) -> NodeView:

@@ -48,7 +48,7 @@ BUSY_LOAD = 0.45
 """Mean load of a layer's cells in the busiest weekday hour, for which networks are planned."""
 USER_RATE_MBPS = {"LTE": 0.3, "NR": 2.0}
 """What a user asks for on average, by technology."""
-MOVING, SENT_AWAY = 0.45, 0.9
+MOVING, SENT_AWAY = 0.45, 1.0
 """Share of the users of a cell that go over to other carriers of their sector, where there are any.
 
 First when it is out of service, then when it sleeps: it sends its users away before it does. The others find the same

@@ -81,7 +81,7 @@ def test_what_is_undone_in_the_same_second_is_no_epoch() -> None:
         (RadioUnit, "RU-002-L18-1", {"muted": True}, ("cells", CELL, "muted", True)),
         (RadioUnit, "RU-002-L18-1", {"failed_branches": (0, 1)}, ("cells", CELL, "branches", 0.5)),
         (AntennaLine, "ANT-002-L18-1-B", {"pim_dbm": -95.0}, ("cells", CELL, "pim_branch", 1)),
-        (FronthaulLink, "FH-002-L18-1", {"flapping": True, "extra_loss_db": 9.0}, ("cells", CELL, "bit_errors", 0.12)),
+        (FronthaulLink, "FH-002-L18-1", {"flapping": True, "extra_loss_db": 9.0}, ("cells", CELL, "bit_errors", 0.04)),
         (Node, "ENB-002", {"cpu_extra_pct": 30.0}, ("nodes", "ENB-002", "cpu_extra_pct", 30.0)),
         (Router, "CSR-002", {"mtu": 1500}, ("nodes", "ENB-002", "mtu_ok", False)),
         (Router, "CSR-002", {"dscp_map": ""}, ("nodes", "ENB-002", "dscp_ok", False)),

@@ -31,7 +31,7 @@ NOTICED = [
     ("cell_barred", {"cannot_connect"}),
     ("sleeping_cell_access", {"cannot_connect"}),
     ("wrong_tac", {"cannot_connect"}),
-    ("external_interferer", {"cannot_connect"}),
+    ("external_interferer", {"cannot_connect", "drops", "slow"}),
     ("pci_collision", {"drops"}),
     ("missing_neighbour", {"drops"}),
     ("mass_event_congestion", {"slow", "cannot_connect"}),

@@ -53,7 +53,7 @@ field_fault(
 INTERMODULATION = field_fault(
     "passive_intermodulation",
     AntennaLine,
-    lambda network, element, seed: {"level_dbm": round(-98.0 + 8.0 * uniform(seed, "level", element), 1)},
+    lambda network, element, seed: {"level_dbm": round(-96.0 + 8.0 * uniform(seed, "level", element), 1)},
     lambda network, element, details: {"pim_dbm": float(details["level_dbm"])},
     accepted=_with_unit,
 )

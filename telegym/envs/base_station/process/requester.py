@@ -36,7 +36,7 @@ QUESTIONS = ("confirm_symptom", "affected_area", "start_time", "recent_work", "a
 
 SETUP_PCT = 3.0
 """Failed attempts to connect that people notice, in points more than usual."""
-DROP_PCT = 0.5
+DROP_PCT = 0.3
 """Lost calls that people notice, in points more than usual."""
 HANDOVER_PCT = 5.0
 """Lost handovers that people notice, in points more than usual."""
@@ -159,7 +159,7 @@ def _worse(network: Network, view: View, healthy: View, name: str) -> Trouble:
         return "patchy"
     if lost("voice_mos") > OPINION:
         return "choppy"
-    return "slow" if speed < SLOWER else "nothing"
+    return "slow" if min(speed, share("ul_user_throughput_mbps")) < SLOWER else "nothing"
 
 
 def _surroundings(network: Network, symptom: Symptom, seed: int) -> str:
