@@ -472,6 +472,15 @@ def _get_element_info(seen: Observations, asked: Mapping[str, Any], result: Pars
             note(subject, name, result.fields[name])
 
 
+def _topology(seen: Observations, asked: Mapping[str, Any], result: Parsed, note: Note) -> None:
+    subject = str(asked.get("element_id", ""))
+    for row in result.rows("hop"):
+        if asked.get("layer") == "radio":
+            note(subject, "neighbour", row["element_id"])
+        elif asked.get("layer") == "transport" and kind_of(row["element_id"]) == "link":
+            note(row["element_id"], "state", row["state"])
+
+
 # --- states ------------------------------------------------------------------------------------------------
 
 
@@ -517,7 +526,7 @@ def _power_status(seen: Observations, asked: Mapping[str, Any], result: Parsed, 
     for name in ("air_conditioner", "fans"):
         if name in result.fields:
             note(cabinet, "cooling", result.fields[name])
-    for name in ("cabinet_temp_c", "outside_c", "door"):
+    for name in ("cabinet_temp_c", "outside_c", "door", "smoke", "water"):
         if name in result.fields:
             note(cabinet, name, result.fields[name])
     health = [as_number(item) for item in result.value("tested_health_pct", "never").split("|")]
@@ -869,6 +878,7 @@ _READERS: dict[str, Reader] = {
     "get_alarm": _get_alarm,
     "list_elements": _list_elements,
     "get_element_info": _get_element_info,
+    "get_topology": _topology,
     "get_cell_status": _cell_status,
     "get_node_status": _node_status,
     "get_clock_status": _clock_status,

@@ -33,8 +33,8 @@ UNEVEN_DB = 1.5
 """Difference between branches, or rise of a cell's uplink, that is worth a test."""
 WEAK = frozenset({"stale_alarm", "faulty_sensor_false_alarm"})
 """Causes that explain no trouble of customers."""
-CONSEQUENT = frozenset({"mass_event_congestion", "transport_congestion", "outage_spillover"})
-"""Causes that others would explain as well."""
+CONSEQUENT = {"mass_event_congestion": 1, "transport_congestion": 2}
+"""Causes whose signs others would explain as well, and in what order they are believed."""
 WIDE = frozenset(
     {
         *("utility_mains_outage", "backhaul_fibre_cut", "microwave_rain_fade", "csr_port_or_sfp_failure"),
@@ -115,13 +115,14 @@ class _Case:
             if fact.startswith("alarm.") and fact[6:] in keys and kind_of(name) not in (None, "site")
         ]
         wanted = [name for name in dict.fromkeys(found) if not kinds or kind_of(name) in kinds]
-        return tuple(sorted(wanted, key=lambda name: (site_of(name) not in self.sites, not self._active(name, keys))))
+        return tuple(sorted(wanted, key=lambda name: (site_of(name) not in self.sites, not self.active(name, *keys))))
 
     def alarms_here(self, *keys: str) -> tuple[str, ...]:
         """Return the objects with one of some alarms at the sites that the ticket names."""
         return tuple(name for name in self.alarms(*keys) if site_of(name) in self.sites)
 
-    def _active(self, name: str, keys: Sequence[str]) -> bool:
+    def active(self, name: str, *keys: str) -> bool:
+        """Return whether an object, or anything at a site, has one of some alarms now."""
         return any(self.seen.latest(name, f"alarm.{key}") == "active" for key in keys)
 
     def number(self, name: str, fact: str) -> float:
@@ -130,13 +131,19 @@ class _Case:
 
     def begun(self, name: str, fact: str) -> bool:
         """Return whether something that a notice tells has begun, as far as the time is known."""
-        start = (self.seen.latest(name, fact) or "").partition("|")[0]
-        return self.seen.now is None or start <= self.seen.now.isoformat()[5:16]
+        told = self.seen.latest(name, fact)
+        if told is None:
+            return False
+        return self.seen.now is None or told.partition("|")[0] <= self.seen.now.isoformat()[5:16]
+
+    def near(self, site: str) -> list[str]:
+        """Return the sites that handovers from a site go to, the nearest first, as far as that was asked."""
+        names = [row.value.partition("-")[0] for row in self.seen.of(site, "neighbour")]
+        return [name for name in dict.fromkeys(names) if name not in self.sites]
 
     def troubled(self, site: str) -> bool:
         """Return whether cells of a site are known to be out."""
-        keys = ("CELL_UNAVAILABLE", "NE_OAM_UNREACHABLE", "CELL_LOCKED")
-        return any(self.seen.latest(site, f"alarm.{key}") == "active" for key in keys)
+        return self.active(site, "CELL_UNAVAILABLE", "NE_OAM_UNREACHABLE", "CELL_LOCKED")
 
 
 def diagnose(briefing: str) -> Steps[Diagnosis]:
@@ -190,7 +197,7 @@ def _concluded(case: _Case) -> Diagnosis:
     found = weigh(case.seen)
     confirmed = [item for item in found if item.status == "confirmed"]
     chosen = confirmed or [item for item in found if item.status == "supported" and _fits(case, item)]
-    if not chosen:
+    if not chosen or (not confirmed and _RESERVE.search(case.briefing)):
         return _by_elimination(case, found)
     best = min(chosen, key=lambda item: _rank(case, item))
     code, element = _named(case, best)
@@ -243,7 +250,7 @@ def _rank(case: _Case, item: Hypothesis) -> tuple[int, ...]:
     here = site_of(item.element_id) in case.sites
     cell = any(layer_sector_of(item.element_id) == layer_sector_of(name) for name in case.cells)
     order = _ORDER.get(item.code, 0)
-    return (not _fits(case, item), item.code in WEAK, item.code in CONSEQUENT, not here, not cell, order)
+    return (not _fits(case, item), item.code in WEAK, CONSEQUENT.get(item.code, 0), not here, not cell, order)
 
 
 _ORDER = {"planned_work_alarms": -1, "battery_capacity_degraded": 1, "cell_left_locked": 1}
@@ -303,9 +310,9 @@ def _floods(case: _Case) -> Stage:
         yield Call("list_alarms", {"scope_id": site, "state": "all", "limit": 50})
     yield Call("list_alarms", {"state": "all", "min_severity": "MAJOR", "limit": 50})
     total = re.match(r"total: (\d+)", case.records[-1].content)
-    shown = re.search(r"shown (\d+)", case.records[-1].content)
-    if total and shown and int(total[1]) > int(shown[1]):
-        offset = max(int(total[1]) - 22, int(shown[1]))
+    shown = case.records[-1].content.count("\nALM-")
+    if total and int(total[1]) > shown:
+        offset = max(int(total[1]) - 22, shown)
         yield Call("list_alarms", {"state": "all", "min_severity": "MAJOR", "limit": 50, "offset": offset})
 
 
@@ -315,7 +322,8 @@ def _power(case: _Case) -> Stage:
     heat = ("ENV_COOLING_FAIL", "ENV_FAN_FAIL", "ENV_HIGH_TEMP", "BBU_OVER_TEMP")
     named = case.alarms(*keys, *others, *heat, kinds=("power", "breaker", "cabinet"))
     sites = [site for name in named if (site := site_of(name)) is not None]
-    for site in list(dict.fromkeys(sites))[:2]:
+    dark = [site for site in case.sites if case.begun(site, "notice.utility_outage")]
+    for site in list(dict.fromkeys([*dark, *sites]))[:2]:
         yield Call("get_power_status", {"site_id": site})
 
 
@@ -347,7 +355,8 @@ def _hardware(case: _Case) -> Stage:
             yield Call("get_alarm", {"alarm_id": ids[0]})
     keys = ("RU_MAINT_LINK_FAIL", "RU_SW_FAULT", "RU_POWER_LOST", "FH_LINK_LOS", "FH_OPT_POWER_LOW", "FH_BER_HIGH")
     units = dict.fromkeys(f"RU{name[name.index('-') :]}" for name in case.alarms(*keys, kinds=("ru", "fronthaul")))
-    for unit in list(units)[:2]:
+    answering = [unit for unit in units if not case.active(site_of(unit) or "", "NE_OAM_UNREACHABLE")]
+    for unit in answering[:2]:
         yield from _fronthaul(case, unit)
 
 
@@ -470,17 +479,20 @@ _NONE = ("0", "0.0", "-")
 
 def _load(case: _Case) -> Stage:
     """See whether links at the site, and on its way to the core, carry more than they used to."""
-    for site in case.sites[:1]:
+    for site in case.sites[:2]:
         yield Call("get_transport_status", {"element_id": site})
         yield Call("get_transport_status", {"element_id": f"CSR-{site[1:]}"})
-        links = [
-            name for name in case.seen.known("link") if case.seen.of(name, "ends_at") or case.seen.of(name, "delay_ms")
-        ]
-        for link in sorted(links, key=lambda name: -case.number(name, "utilisation_pct"))[:4]:
+        known = case.seen.known("link")
+        links = [name for name in known if case.seen.of(name, "ends_at") or case.seen.of(name, "delay_ms")]
+        for link in sorted(links, key=lambda name: -case.number(name, "utilisation_pct"))[
+            : _LINKS[len(case.sites) > 1]
+        ]:
             yield Call("get_kpi", {"element_id": link, "kpis": _LOAD, "hours": 3, "granularity": "15min"})
 
 
 _LOAD = ["backhaul_util_pct"]
+_LINKS = {False: 4, True: 2}
+"""How many links are asked about, by whether the ticket names several sites."""
 
 
 def _air(case: _Case) -> Stage:
@@ -530,6 +542,13 @@ def _worth_loading(case: _Case) -> list[str]:
     return list(dict.fromkeys([*suspected, *uneven[:1], *named, *uneven]))
 
 
+def _unheard(case: _Case) -> Stage:
+    """Load the other antenna lines of the site: at night a loose joint is silent by itself."""
+    for site in case.sites[:1]:
+        for cell in [name for name in case.seen.known("cell") if site_of(name) == site][:6]:
+            yield Call("run_pim_test", {"ru_id": f"RU-{cell[1:]}"})
+
+
 def _old_alarms(case: _Case) -> Stage:
     """Look for alarms that nobody cleared, and sensors that lie."""
     yield Call("list_alarms", {"since_minutes": 10_080, "limit": 50})
@@ -561,9 +580,24 @@ _RESERVE = re.compile(r"autonomy|reserve|备电|后备|续航|\d+ ?(?:min|分钟
 
 
 def _doubts(case: _Case) -> Stage:
-    """Test the battery first where the ticket is about how long it lasts."""
-    if _RESERVE.search(case.briefing):
-        yield from _battery(case)
+    """Test the battery first where the ticket is about how long it lasts, at the site whose design it tells of."""
+    if not _RESERVE.search(case.briefing) or not case.sites:
+        return
+    told = [int(found) for found in re.findall(r"(\d+) ?(?:min|分钟)", case.briefing)]
+    if told:
+        yield Call("get_element_info", {"element_id": case.sites[0]})
+        if _design_min(case, case.sites[0]) != max(told):
+            yield Call("get_topology", {"element_id": case.sites[0], "layer": "radio", "depth": 1})
+            for site in case.near(case.sites[0])[:4]:
+                yield Call("get_element_info", {"element_id": site})
+                if _design_min(case, site) == max(told):
+                    case.sites = (site, *case.sites)
+                    break
+    yield from _battery(case)
+
+
+def _design_min(case: _Case, site: str) -> int:
+    return round(60 * case.number(site, "design_autonomy_h"))
 
 
 def _battery(case: _Case) -> Stage:
@@ -608,7 +642,7 @@ _PARTNERS: dict[str, Partner] = {
 Maker = Callable[[_Case], Stage]
 _STAGES: tuple[Maker, ...] = (
     *(_orientation, _floods, _power, _doubts, _transport, _hardware, _nodes, _locks, _changes),
-    *(_events, _silent_cells, _lines, _load, _air, _elsewhere, _old_alarms, _battery),
+    *(_events, _silent_cells, _lines, _load, _air, _elsewhere, _old_alarms, _battery, _unheard),
 )
 _WHOLE = frozenset({_transport, _load})
 """Stages that are gone through to their end, as what they find first may follow from what they find later."""
