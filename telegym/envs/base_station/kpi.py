@@ -125,8 +125,8 @@ def bins_and_expected(
     tag, row = _place(region, cell_id)
     columns = _columns(tuple(names))
 
-    def pick(block: Array) -> Array:
-        found: Array = block[row]
+    def pick(values: Array, places: Places) -> Array:
+        found: Array = values[places, row]
         return found
 
     everything = _base(region, epochs, tag, pick, first, count)
@@ -159,9 +159,11 @@ def _columns(names: tuple[str, ...]) -> NDArray[np.intp]:
 def layer_bins(region: Region, epochs: Sequence[Epoch], tag: str, name: str, first: int, count: int) -> Array:
     """Return an indicator of all cells of a layer, cells x periods; arguments as for `cell_bins`."""
     column, of_tries = _columns((name, *_TRIES)).tolist()
-    base = _base(region, epochs, tag, lambda block: block[:, column], first, count)
+    base = _base(region, epochs, tag, lambda values, places: values[places, :, column], first, count)
     ratio = _kpis()[name].noise == "ratio"
-    tries = _base(region, epochs, tag, lambda block: block[:, of_tries], first, count) if ratio else base
+    tries = (
+        _base(region, epochs, tag, lambda values, places: values[places, :, of_tries], first, count) if ratio else base
+    )
     noise = _noise(_phases(region.archetype, region.seed, region.cells_of[tag], (name,)), first, count)
     return _scatter(_kpis()[name].noise, _kpis()[name].spread, base, tries, noise)
 
@@ -175,8 +177,8 @@ def expected_bins(region: Region, view: View, cell_id: str, name: str, first: in
 def expected(region: Region, view: View, cell_id: str, names: Sequence[str], first: int, count: int) -> Array:
     """Return what several indicators would be on average had a view held all the time, indicators x periods."""
     tag, row = _place(region, cell_id)
-    found: Array = _held(region, view, tag, lambda block: block[row], first, count)[_columns(tuple(names))]
-    return found
+    found = _held(region, view, tag, lambda values, places: values[places, row], first, count)
+    return found[_columns(tuple(names))]
 
 
 def _alone(epochs: Sequence[Epoch], first: int, count: int) -> View | None:
@@ -186,16 +188,16 @@ def _alone(epochs: Sequence[Epoch], first: int, count: int) -> View | None:
     return epochs[place].view if following is None or following >= (first + count) * BIN_S else None
 
 
-Pick = Callable[[Array], Array]
-"""Takes what is wanted out of the base values of an hour, cells x indicators."""
+Places = NDArray[np.intp]
+Pick = Callable[[Array, Places], Array]
+"""Takes what is wanted out of base values, hours x cells x indicators, at places of hours: something for each."""
 
 
 def _held(region: Region, view: View, tag: str, pick: Pick, first: int, count: int) -> Array:
     """Return base values under one view, whatever is picked x periods."""
     begin, end = first // 4, (first + count - 1) // 4 + 1
-    blocks = _blocks(region, view, tag, [hour % 168 for hour in range(begin, end)])
-    values = np.concatenate([pick(block) for block in blocks]).reshape(len(blocks), -1)
-    widths = np.full(len(blocks), 4)
+    values = pick(*_hours(region, view, tag, np.arange(begin, end)))
+    widths = np.full(end - begin, 4)
     widths[0] -= first - 4 * begin
     widths[-1] -= 4 * end - first - count
     return np.repeat(values.T, widths, axis=1)
@@ -224,7 +226,8 @@ def _base(region: Region, epochs: Sequence[Epoch], tag: str, pick: Pick, first: 
 
 def _weighted(region: Region, views: Sequence[tuple[View, int]], tag: str, pick: Pick, period: int) -> Array:
     """Return the mean of values over the seconds that views held; times without a value do not count."""
-    values = [(pick(_blocks(region, view, tag, (period // 4 % 168,))[0]), seconds) for view, seconds in views]
+    hour = np.array([period // 4])
+    values = [(pick(*_hours(region, view, tag, hour))[0], seconds) for view, seconds in views]
     summed, total = np.zeros(len(values[0][0])), np.zeros(len(values[0][0]))
     for value, seconds in values:
         known = value == value
@@ -299,7 +302,7 @@ def _scatter(kind: Noise, spread: Array | float, base: Array, tries: Array, nois
         return base + spread * noise
     if kind == "ratio":
         chance = (base / 100.0).clip(0.0, 1.0)
-        deviation: Array = np.sqrt(np.maximum(chance * (1 - chance), 0.0) / np.maximum(tries, 30.0))
+        deviation: Array = np.sqrt(chance * (1 - chance) / np.maximum(tries, 30.0))
         return (base + 100.0 * deviation * noise).clip(0.0, 100.0)
     scaled: Array = np.maximum(base * (1 + spread * noise), 0.0)
     return np.minimum(scaled, 100.0) if kind == "share" else scaled
@@ -331,13 +334,38 @@ def processor_load_now(region: Region, view: View, cell_id: str, hour_of_week: i
 class _Kept:
     """What was computed for a view."""
 
-    __slots__ = ("blocks", "layers", "view")
+    __slots__ = ("layers", "values", "view")
 
     def __init__(self, view: View) -> None:
         # Held so that nothing else gets its identity, by which this is found again.
         self.view = view
         self.layers: dict[str, LayerView] = {}
-        self.blocks: dict[tuple[str, int], Array] = {}
+        self.values: dict[str, _Values] = {}
+
+
+class _Values:
+    """Base values of a layer."""
+
+    __slots__ = ("known", "values")
+
+    def __init__(self, cells: int) -> None:
+        # No memory is taken for what is never written.
+        self.values: Array = np.empty((len(_distinct_hours()), cells, len(_kpis())))
+        """Distinct hours x cells x indicators."""
+        self.known = np.zeros(len(self.values), dtype=bool)
+        """Which hours have been computed."""
+
+
+@cache
+def _distinct_hours() -> tuple[int, ...]:
+    """Return the hours of the week that differ in demand."""
+    return tuple(dict.fromkeys(map(typical_hour, range(168))))
+
+
+@cache
+def _places_of_hours() -> Places:
+    """Return the place of each hour of the week among the distinct ones."""
+    return np.array([_distinct_hours().index(typical_hour(hour)) for hour in range(168)])
 
 
 _VIEWS: Recent[int, _Kept] = Recent(_ROOM)
@@ -357,8 +385,8 @@ class _Table(Mapping[str, Mapping[str, Array]]):
         self._region, self._view, self._hour = region, view, hour_of_week
 
     def __getitem__(self, tag: str) -> Mapping[str, Array]:
-        block = _blocks(self._region, self._view, tag, (self._hour,))[0]
-        return dict(zip(kpi_names(), block.T, strict=True))
+        values, places = _hours(self._region, self._view, tag, np.array([self._hour]))
+        return dict(zip(kpi_names(), values[places[0]].T, strict=True))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._region.kind.layers)
@@ -370,7 +398,8 @@ class _Table(Mapping[str, Mapping[str, Array]]):
 def value_now(region: Region, view: View, cell_id: str, name: str, hour_of_week: int) -> float:
     """Return the base value of one indicator of a cell in an hour of the week."""
     tag, row = _place(region, cell_id)
-    return float(_blocks(region, view, tag, (hour_of_week,))[0][row, _columns((name,))[0]])
+    values, places = _hours(region, view, tag, np.array([hour_of_week]))
+    return float(values[places[0], row, _columns((name,))[0]])
 
 
 def _kept(view: View) -> _Kept:
@@ -385,16 +414,25 @@ def _layer_view(region: Region, view: View, tag: str) -> LayerView:
     return layers[tag]
 
 
-def _blocks(region: Region, view: View, tag: str, hours_of_week: Sequence[int]) -> list[Array]:
-    """Return the base values of a layer in hours of the week, each cells x indicators."""
+def _hours(region: Region, view: View, tag: str, hours: NDArray[np.intp]) -> tuple[Array, Places]:
+    """Return the base values of a layer, hours x cells x indicators, and the places of hours since week 0 in them."""
     kept = _kept(view)
-    wanted = [(tag, typical_hour(hour)) for hour in hours_of_week]
-    missing = tuple(dict.fromkeys(key for key in wanted if key not in kept.blocks))
-    if missing:
-        values = _values(_layer_view(region, view, tag), radio.hours(region, view, [hour for _, hour in missing]))
-        kept.blocks.update(zip(missing, values, strict=True))
-        _VIEWS.grow(id(view), values.size)
-    return [kept.blocks[key] for key in wanted]
+    layer = kept.values.get(tag)
+    if layer is None:
+        layer = kept.values[tag] = _Values(len(region.cells_of[tag]))
+    places = _places_of_hours()[hours % 168]
+    if not layer.known[places].all():
+        _compute(region, view, tag, layer, places)
+    return layer.values, places
+
+
+def _compute(region: Region, view: View, tag: str, layer: _Values, places: Places) -> None:
+    """Compute the hours that are missing."""
+    missing = [place for place in dict.fromkeys(places.tolist()) if not layer.known[place]]
+    hours = radio.hours(region, view, [_distinct_hours()[place] for place in missing])
+    found = _values(_layer_view(region, view, tag), hours)
+    layer.values[missing], layer.known[missing] = found, True
+    _VIEWS.grow(id(view), found.size)
 
 
 _ALWAYS = frozenset({"cell_availability_pct", "power_kw", "complaints_per_hour", "backhaul_util_pct"})
@@ -410,4 +448,4 @@ def _values(layer: LayerView, hours: Sequence[radio.Hour]) -> Array:
         found[place] = values[name]
         if name not in _ALWAYS:
             found[place, :, silent] = 0.0 if definition.noise in ("count", "share") else np.nan
-    return np.ascontiguousarray(np.round(found, 9).transpose(1, 2, 0))
+    return np.round(found, 9).transpose(1, 2, 0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,39 +81,48 @@ def get_kpi(
     end = network.now // BIN_S - 4 * end_offset_hours
     first = ((end - 1) // width - rows + 1) * width
     values, normal = series_of(network, element_id, names, first, end - first)
-    times = [minute(BIN_S * start) for start in range(first, end, width)]
     present, usual = _grouped(values, width), _grouped(normal, width)
     if not report.style.details:
         return _summary(report, element_id, names, present, usual)
-    forms = [_formatter(name) for name in names]
-    cells = [[form(value) for value in row] for form, row in zip(forms, present.tolist(), strict=True)]
-    references = [[form(value) for value in row] for form, row in zip(forms, usual.tolist(), strict=True)]
-    lines = [",".join(row) for row in zip(times, *cells, strict=True)]
-    return _series(report, names, lines, references)
+    times = [minute(BIN_S * start) for start in range(first, end, width)]
+    columns = [text.split("|") for text in _texts(names, present)]
+    lines = [",".join(row) for row in zip(times, *columns, strict=True)]
+    return _series(report, names, lines, _texts(names, usual))
 
 
-def _series(report: Report, names: Sequence[str], lines: list[str], references: list[list[str]]) -> Report:
+def _texts(names: Sequence[str], values: Array) -> list[str]:
+    """Return values of indicators with their digits, for each indicator separated by `|`; `-` for none."""
+    texts = [_pattern(name, len(row)) % tuple(row) for name, row in zip(names, values.tolist(), strict=True)]
+    return [text.replace("nan", "-") if "nan" in text else text for text in texts]
+
+
+@lru_cache(maxsize=4096)
+def _pattern(name: str, count: int) -> str:
+    """Return the format of several values of an indicator at once."""
+    return "|".join([f"%.{kpi.kpi(name).digits}f"] * count)
+
+
+def _series(report: Report, names: Sequence[str], lines: list[str], references: list[str]) -> Report:
     """Add as many of the last rows as there is room for, and the reference of the same rows."""
     room = report.long().room - len(",".join(names)) - 45
+    kept, length = len(lines), sum(map(len, lines)) + len(lines) + sum(map(len, references)) + len(references)
+    if length > room:
+        columns = [text.split("|") for text in references]
+        kept = _fitting(lines, columns, room)
+        references = ["|".join(column[-kept:]) for column in columns]
+    report.table(("time", *names), [(line,) for line in lines[-kept:]], more=len(lines) - kept, keep_last=True)
+    return report.line(f"ref_4wk_same_hours,{','.join(references)}")
+
+
+def _fitting(lines: list[str], references: list[list[str]], room: int) -> int:
+    """Return how many of the last rows there is room for; at least one."""
     kept = 0
     for place in range(len(lines) - 1, -1, -1):
         room -= len(lines[place]) + 1 + sum([len(row[place]) + 1 for row in references])
         if room < 0:
             break
         kept += 1
-    kept = max(kept, 1)
-    report.table(("time", *names), [(line,) for line in lines[-kept:]], more=len(lines) - kept, keep_last=True)
-    return report.line(f"ref_4wk_same_hours,{','.join(['|'.join(row[-kept:]) for row in references])}")
-
-
-def _formatter(name: str) -> Callable[[float], str]:
-    digits = kpi.kpi(name).digits
-    pattern = f"%.{digits}f"
-
-    def form(value: float) -> str:
-        return pattern % value if value == value else "-"
-
-    return form
+    return max(kept, 1)
 
 
 def _summary(report: Report, element_id: str, names: Sequence[str], values: Array, normal: Array) -> Report:
@@ -144,12 +154,20 @@ def _grouped(values: Array, width: int) -> Array:
 
 
 def _means(groups: Array) -> Array:
-    means: Array = groups.sum(axis=2) / groups.shape[2]
+    means: Array = _total(groups) / groups.shape[2]
     if np.isnan(means).any():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # periods without any value
             means = np.nanmean(groups, axis=2)
     return means
+
+
+def _total(groups: Array) -> Array:
+    """Return the sums of groups; for an hour, four periods one after the other: faster, and the same everywhere."""
+    if groups.shape[2] != 4:
+        return np.asarray(groups.sum(axis=2))
+    total: Array = groups[:, :, 0] + groups[:, :, 1] + groups[:, :, 2] + groups[:, :, 3]
+    return total
 
 
 def series_of(network: Network, element_id: str, names: Sequence[str], first: int, count: int) -> tuple[Array, Array]:
