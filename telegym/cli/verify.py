@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from telegym.cli.common import EXIT_FOUND, JsonFlag, console, print_json
 
 if TYPE_CHECKING:
+    from telegym.envs.base_station.tasks import Split
+    from telegym.envs.base_station.verification import BaseStationReport
     from telegym.envs.tau2_telecom.verification import NativeReport
     from telegym.envs.tau2_telecom.verify import VerificationReport
 
@@ -99,3 +101,69 @@ def _print_native(report: NativeReport) -> None:
     screen.print(f"  {report.cheaters_failed} lost by every cheater")
     for problem in report.problems[:_SHOWN]:
         screen.print(f"  {problem}", style="red", markup=False)
+
+
+@app.command("base-station")
+def base_station(
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many tasks.")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the tasks.")] = 0,
+    split: Annotated[str, typer.Option("--split", help="Split of the tasks.")] = "train",
+    every: Annotated[int, typer.Option("--every", min=1, help="Baselines and cheats play every K-th task.")] = 5,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that work at once.")] = 1,
+    as_json: JsonFlag = False,
+) -> None:
+    """Generate maintenance tasks: oracle and expert must master them, no cheat may be paid, nothing may leak.
+
+    Prints counts, what every player got, and the first problems; the exit code is 1 if a goal is missed.
+    """
+    from rich.progress import Progress
+
+    from telegym.envs.base_station.verification import verify_base_station
+
+    screen = console(stderr=True)
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        job = bar.add_task("tasks", total=count)
+        report = verify_base_station(
+            count,
+            seed,
+            cast("Split", split),
+            every=every,
+            jobs=jobs,
+            on_progress=lambda done, total: bar.update(job, completed=done),
+        )
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        _print_base_station(report)
+    if not report.passed:
+        raise typer.Exit(EXIT_FOUND)
+
+
+def _print_base_station(report: BaseStationReport) -> None:
+    screen = console()
+    kinds = ", ".join(f"{name} {count}" for name, count in sorted(report.kinds.items()))
+    levels = ", ".join(f"{level}: {count}" for level, count in sorted(report.levels.items()))
+    screen.print(f"{report.tasks} tasks: {kinds}")
+    screen.print(f"  of level {levels}")
+    screen.print(f"{'player':<22} {'tasks':>6} {'solved':>7} {'reward':>7} {'calls':>6} {'broke rules':>12}")
+    for name, got in report.players.items():
+        share = got.successes / got.plays
+        screen.print(
+            f"{name:<22} {got.plays:>6} {share:>7.1%} {got.reward:>7.3f} {got.calls:>6.1f} {got.violations:>12}"
+        )
+    named = ", ".join(f"{level}: {item.named} of {item.cases}" for level, item in sorted(report.naming.items()))
+    screen.print(f"causes named by the expert, by level: {named}")
+    drawn, accepted = (sum(getattr(x, what) for x in report.acceptance.values()) for what in ("drawn", "accepted"))
+    screen.print(f"{accepted} of {drawn} drawn tasks passed the gates; least often {_rarest(report)}")
+    screen.print(f"{report.leaks} leaks, {report.different} of {report.replays} replays differ")
+    for problem in report.problems[:_SHOWN]:
+        screen.print(f"  {problem}", markup=False)
+    for goal in report.missed:
+        screen.print(f"missed: {goal}", style="red", markup=False)
+
+
+def _rarest(report: BaseStationReport) -> str:
+    """Return the causes whose tasks are refused most often."""
+    shares = {name: item.accepted / item.drawn for name, item in report.acceptance.items()}
+    worst = sorted(shares, key=lambda name: (shares[name], name))[:3]
+    return ", ".join(f"{name} {shares[name]:.0%}" for name in worst)

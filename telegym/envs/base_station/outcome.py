@@ -273,11 +273,13 @@ def _diagnosis(truth: CaseTruth, submitted: tuple[Diagnosis, ...], *, strict: bo
         return 0.0
     last = submitted[-1]
     said = [(last.root_cause, last.element_id), *(_parted(text) for text in last.additional)]
-    shares = [max((_match(truth.network, defect, *item) for item in said), default=0.0) for defect in truth.defects]
+    worth = [[_match(truth.network, defect, *item) for item in said] for defect in truth.defects]
+    shares = [max(row) for row in worth]
+    counted = {row.index(share) for row, share in zip(worth, shares, strict=True) if share > 0}
     there = (*truth.defects, *truth.harmless)
-    wrong = sum(all(_match(truth.network, defect, *item) < 0.5 for defect in there) for item in said)
-    value = sum(shares) / len(shares) - (EXTRA_CAUSE * wrong if shares and max(shares) > 0 else 0.0)
-    value = max(0.0, value)
+    others = [item for index, item in enumerate(said) if index not in counted]
+    wrong = sum(all(_match(truth.network, defect, *item) < 0.5 for defect in there) for item in others)
+    value = max(0.0, sum(shares) / len(shares) - EXTRA_CAUSE * wrong)
     return value if strict or len(submitted) < 2 else SECOND_TRY * value
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from statistics import mean
+from typing import Any
 
 import pytest
 
@@ -81,7 +82,7 @@ def test_they_do_not_look_behind_the_scenes(played: dict[str, list[Episode]], na
         assert _without_secrets(episode, PLAYERS[name]) == calls
 
 
-def _without_secrets(episode: Episode, player: Player) -> list[tuple[str, object]]:
+def _without_secrets(episode: Episode, player: Player) -> list[tuple[str, dict[str, Any]]]:
     """Return the calls of a player whose episode has neither secrets nor a world, and gives the recorded answers."""
     blind = episode.fork()
     blind.task = episode.task.model_copy(update={"data": {"kind": episode.task.data["kind"]}, "labels": {}})
