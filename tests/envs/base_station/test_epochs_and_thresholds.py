@@ -60,6 +60,21 @@ def test_a_fault_opens_an_epoch_and_its_repair_returns_to_the_healthy_view() -> 
     assert world.next_event_s() is None or world.next_event_s() == world.start_s + 1800
 
 
+def test_a_view_that_is_not_kept_any_more_is_still_the_healthy_one_of_its_network() -> None:
+    world = Network("U1", 0)
+    world.settle()
+    epochs._healthy.cache_clear()
+    again = Network("U1", 0)
+    for one in (world, again):
+        cell = one.get(Cell, "S002-L18-1")
+        one.update(cell, cell_barred=True)
+        one.advance(60)
+        one.update(one.get(Cell, cell.id), cell_barred=False)
+        one.advance(60)
+        assert one.epochs[-1].view is epochs.healthy_view(one) is one.epochs[0].view
+        assert len(one.agenda) <= 1
+
+
 def test_what_is_undone_in_the_same_second_is_no_epoch() -> None:
     world = network()
     for _ in range(3):
