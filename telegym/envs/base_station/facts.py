@@ -37,7 +37,7 @@ from telegym.envs.base_station.parameters import parameters_of, planned_value, t
 from telegym.envs.base_station.policy.trace import Facts, Trace, TraceEntry
 from telegym.envs.base_station.priority import priorities
 from telegym.envs.base_station.process.changes import cells_affected, valid_change
-from telegym.envs.base_station.process.records import Ticket, WorkOrder, WorkState
+from telegym.envs.base_station.process.records import Change, Ticket, WorkOrder, WorkState
 from telegym.envs.base_station.state import LoggedCall
 
 __all__ = ["CaseTruth", "element_of", "extract_facts", "make_trace", "related_to", "site_at"]
@@ -61,6 +61,8 @@ _REMOTE = frozenset(
 _LOOKING = frozenset({"inspect", "measure_power", "measure_optical", "walk_test", "complete_and_leave"})
 """What technicians do without changing anything."""
 _INTERRUPTING_PARTS = ("RU_", "AAU_", "BB_BOARD", "MAIN_BOARD", "ROUTER_CARD")
+_GRADUAL = frozenset({"electrical_tilt_deg", "max_tx_power_dbm", "cio_db"})
+"""Parameters that may be brought to their planned value step by step."""
 _DOWN_MIN = {"set_admin_state": 30.0, "set_parameter": 2.0, "rollback_config": 5.0, "reroute_transport": 0.2}
 """Minutes without service of an action, where the tool has no table of its own."""
 
@@ -164,6 +166,8 @@ def _node_relatives(network: Network, node: Node) -> Iterator[str]:
 
 def _site_relatives(network: Network, record: Any) -> Iterator[str]:
     site = site_at(network, record.id)
+    if not site:
+        return
     yield from (site, f"PWR-{site[1:]}", f"CSR-{site[1:]}", f"CLK-{site[1:]}", f"CAB-{site[1:]}")
     yield from (node.id for node in network.at_site(Node, site))
     if isinstance(record, Site):
@@ -226,7 +230,8 @@ def _scope(truth: CaseTruth) -> tuple[frozenset[str], frozenset[str]]:
     }
     between = {name for site in sites for way in network.region.transport.paths.get(site, {}).values() for name in way}
     ends = {end for name in between for end in _ends(network, name)}
-    return frozenset(sites | near), frozenset(between | ends)
+    central = {node.cu_id for site in sites for node in network.at_site(Node, site) if node.cu_id}
+    return frozenset(sites | near), frozenset(between | ends | central)
 
 
 def _ends(network: Network, link_id: str) -> tuple[str, ...]:
@@ -263,7 +268,7 @@ def make_trace(final: Network, truth: CaseTruth, *, restored: bool, left_behind:
         human=ticket.human,
         vip_requester=ticket.source == "enterprise_customer",
         true_priority=right[0],
-        accepted_priorities=frozenset(right),
+        accepted_priorities=frozenset(right) | _seen_priorities(journal, ticket),
         priority_set=ticket.priority in right,
         intermittent=truth.intermittent,
         children=truth.children,
@@ -274,6 +279,12 @@ def make_trace(final: Network, truth: CaseTruth, *, restored: bool, left_behind:
         left_behind=tuple(left_behind),
         faulty=_nameable(truth),
     )
+
+
+def _seen_priorities(journal: Sequence[LoggedCall], ticket: Ticket) -> frozenset[str]:
+    """Return what could be defended when priorities were set: trouble comes and goes, and gets worse."""
+    moments = [call.before for call in journal if call.tool == "update_ticket" and call.arguments.get("priority")]
+    return frozenset(name for network in moments if network is not None for name in priorities(network, ticket))
 
 
 def _parties(truth: CaseTruth) -> frozenset[str]:
@@ -324,21 +335,21 @@ def extract_facts(
     write = _is_write(network, call)
     affecting = write and _interrupts(network, call, element)
     users = _users(network, element) if affecting else 0.0
-    change = valid_change(network, None, element)
+    change = _covering(network, None, element)
     named = arguments.get("change_request_id")
     power = network.get(PowerSystem, f"PWR-{site[1:]}") if site else None
     return Facts(
         element_id=element,
         site_id=site,
         related=related_to(network, element),
-        in_scope=not element or site in sites or element in elements or not site,
+        in_scope=not element or site in sites or element in elements or _bearer(network, element) in elements,
         is_write=write,
         service_affecting=affecting,
         users=users,
         users_lost_min=users * _down_min(network, call),
         change_valid=change is not None,
         change_named=bool(named) or (change is not None and "change_request_id" not in _takes(call.tool)),
-        change_matches=not named or valid_change(network, str(named), element) is not None,
+        change_matches=not named or _covering(network, str(named), element) is not None,
         node_restart=_restarts_node(network, call, element),
         cells_out_pct=_cells_out_pct(network, element),
         emergency_exempt=_emergency(network, site),
@@ -356,6 +367,16 @@ def extract_facts(
     )
 
 
+def _bearer(network: Network, element: str) -> str:
+    """Return the element that something without a record of its own is a part of: a port's router."""
+    return element if element in network.objects else element.rpartition("-")[0]
+
+
+def _covering(network: Network, change_id: str | None, element: str) -> Change | None:
+    """Return the approved change that covers an element now; one for a router covers its ports."""
+    return valid_change(network, change_id, element) or valid_change(network, change_id, _bearer(network, element))
+
+
 def _takes(tool: str) -> tuple[str, ...]:
     """Return the change request's argument, if a tool has it."""
     without = ("instruct_technician", "run_", "switch_clock", "activate_", "renew_", "control_", "update_alarm")
@@ -371,7 +392,7 @@ def _is_write(network: Network, call: LoggedCall) -> bool:
         return call.arguments.get("mode") == "offline"
     if call.tool == "run_link_test":
         return call.arguments.get("test") != "otdr" and _users(network, str(call.arguments.get("link_id"))) > 0
-    return call.tool in _REMOTE or call.tool == "run_pim_test"
+    return call.tool in _REMOTE
 
 
 def _interrupts(network: Network, call: LoggedCall, element: str) -> bool:
@@ -391,13 +412,13 @@ def _interrupts(network: Network, call: LoggedCall, element: str) -> bool:
         return replaces or arguments.get("action") == "power_cycle"
     return call.tool in (
         *("reset_unit", "reset_node", "rollback_config", "change_software", "reroute_transport"),
-        *("run_vswr_test", "run_link_test", "run_pim_test"),
+        *("run_vswr_test", "run_link_test"),
     )
 
 
 def _users(network: Network, element: str) -> float:
     """Return the users on an element: those of the cells it carries."""
-    owner = element if element in network.objects else element.rpartition("-")[0]
+    owner = _bearer(network, element)
     if element.rpartition("-")[2].startswith("P") and isinstance(router := network.objects.get(owner), Router):
         link = next((port.link_id for port in router.ports if port.id == element), None)
         owner = link or owner
@@ -408,7 +429,7 @@ def _users(network: Network, element: str) -> float:
 def _down_min(network: Network, call: LoggedCall) -> float:
     mode = str(call.arguments.get("mode", "warm"))
     if call.tool == "reset_unit":
-        return operations.UNIT_RESTART_S.get(mode, 180) / 60
+        return _unit_restart_s(network, call, mode) / 60
     if call.tool == "reset_node":
         return operations.NODE_RESTART_S.get(mode, 480) / 60
     if call.tool == "change_software":
@@ -418,6 +439,16 @@ def _down_min(network: Network, call: LoggedCall) -> float:
     if call.tool == "set_parameter" and not _restarts_cell(network, call):
         return 0.0
     return _DOWN_MIN.get(call.tool, (call.end_s - call.time_s) / 60)
+
+
+def _unit_restart_s(network: Network, call: LoggedCall, mode: str) -> int:
+    """Return how long a unit restarts: a main board takes its node with it, a router is slower than a board."""
+    record = network.objects.get(str(call.arguments.get("unit_id")))
+    if isinstance(record, Router):
+        return operations.ROUTER_RESTART_S
+    if isinstance(record, Board) and record.kind is BoardKind.MAIN:
+        return operations.NODE_RESTART_S["warm"]
+    return operations.UNIT_RESTART_S.get(mode, 180)
 
 
 def _restarts_cell(network: Network, call: LoggedCall) -> bool:
@@ -480,7 +511,7 @@ def _parameter_facts(network: Network, call: LoggedCall, element: str) -> dict[s
         return {"parameter": name}
     planned = planned_value(network, record, spec)
     built = getattr(network.region.records.get(element, record), spec.attribute)
-    towards = _nearer(value, getattr(record, spec.attribute), planned)
+    towards = name in _GRADUAL and _nearer(value, getattr(record, spec.attribute), planned)
     right = towards or any(_same(value, wanted) for wanted in (planned, built))
     return {"parameter": name, "planned_value": right, "step": _difference(value, planned)}
 

@@ -500,7 +500,7 @@ def _node_status(seen: Observations, asked: Mapping[str, Any], result: Parsed, n
     for row in result.rows("board"):
         note(row["board"], "state", row["state"])
         note(row["board"], "board_kind", row["kind"])
-        if (heat := as_number(row.get("temperature_c", ""))) is not None and row["kind"] != "fan":
+        if (heat := as_number(row.get("temperature_c", ""))) is not None and row["kind"] != "FAN":
             note(row["board"], "temperature_c", str(heat))
 
 

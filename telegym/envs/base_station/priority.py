@@ -30,7 +30,7 @@ def priorities(network: Network, ticket: Ticket) -> tuple[Priority, ...]:
     """
     out: dict[str, int] = {}
     for cell in network.all(Cell):
-        if not works.in_service(network, cell.id):
+        if not works.in_service(network, cell.id) and not works.asleep(cell):
             out[cell.site_id] = out.get(cell.site_id, 0) + 1
     whole = [site for site, count in out.items() if count == len(network.at_site(Cell, site))]
     if whole or len(out) >= MANY_SITES:
@@ -56,6 +56,10 @@ def _mute(network: Network) -> bool:
     network.settle()
     view = network.epochs[-1].view
     return any(
-        state.cell.cell_barred or not state.access_ok or state.muted or not view.nodes[state.cell.node_id].user_plane
+        state.cell.cell_barred
+        or works.asleep(state.cell)
+        or not state.access_ok
+        or state.muted
+        or not view.nodes[state.cell.node_id].user_plane
         for state in view.cells.values()
     )

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
+from telegym.envs.base_station.faults.temporal import Form, forms_of
 from telegym.envs.base_station.hypotheses import Hypothesis, hypotheses, signs
 from telegym.envs.base_station.noise import choice
 from telegym.envs.base_station.observations import observe, parse, site_of
@@ -162,15 +163,69 @@ def look_around(site: str, seed: int) -> Steps[None]:
 @pytest.mark.parametrize("code", codes())
 def test_the_true_cause_is_never_excluded(code: str) -> None:
     for seed in range(2):
-        case = trial(code, seed, held_out=seed > 0)
+        case = trial(code, seed, held_out=seed > 0, level=3 * seed)
         accepted = {*case.accepted, case.defect.element_id}
         sites = {site for name in accepted if (site := site_of(name))} | {case.site}
         _, made = carried_out(case.network, look_around(case.site, seed))
-        for count in range(len(made) + 1):
+        for count in {*range(0, len(made), 4), len(made)}:
             left = [item.element_id for item in hypotheses(made[:count]) if item.code == code]
             assert any(name in ("", *accepted) or site_of(name) in sites for name in left), (
-                f"{case.defect} was excluded by {made[count - 1]}"
+                f"{case.defect} was excluded by {made[max(count - 4, 0) : count]}"
             )
+
+
+@pytest.mark.parametrize(("code", "form"), [(code, form) for code in codes() for form in forms_of(code)[1:]])
+def test_the_true_cause_is_not_excluded_while_it_is_quiet_or_only_threatens(code: str, form: Form) -> None:
+    case = trial(code, 5, form=form)
+    accepted = {*case.accepted, case.defect.element_id}
+    _, made = carried_out(case.network, look_around(case.site, 5))
+    left = [item.element_id for item in hypotheses(made) if item.code == code]
+    assert any(name in ("", *accepted) or site_of(name) == case.site for name in left), case.defect
+
+
+# --- what leads astray -------------------------------------------------------------------------------------
+
+
+def test_a_door_that_is_open_is_no_lying_sensor() -> None:
+    row = "ALM-00001,03-10T10:00:00,MINOR,CAB-001,26693 Cabinet door is open,no,-"
+    head = "alarm_id,raised,severity,managed_object,specific_problem,ack,cleared"
+    once = seen("list_alarms", f"total: 1 all (shown 1)\n{head}\n{row}", state="all")
+    assert not any(item.status == "confirmed" for item in hypotheses([once]))
+    more = "\n".join(row.replace("00001", f"0000{number}") for number in (1, 2, 3))
+    often = seen("list_alarms", f"total: 3 all (shown 3)\n{head}\n{more}", state="all")
+    assert ("faulty_sensor_false_alarm", "S001") in [
+        (item.code, item.element_id) for item in hypotheses([often]) if item.status == "confirmed"
+    ] or ("faulty_sensor_false_alarm", "CAB-001") in [(item.code, item.element_id) for item in hypotheses([often])]
+
+
+def test_an_event_that_has_not_begun_explains_nothing() -> None:
+    record = seen(
+        "get_record", "ticket: INC-10023  status: open\nopened: 03-10T10:00\nscope: S001", record_id="INC-10023"
+    )
+    head = "kind,start,expected_end,scope,text"
+    later = seen(
+        "get_external_notices", f"scope: region  notices: 1\n{head}\nevent,03-11T10:00,03-11T14:00,S001,Concert"
+    )
+    now = seen("get_external_notices", f"scope: region  notices: 1\n{head}\nevent,03-10T09:00,03-10T14:00,S001,Concert")
+    assert not any(
+        item.code == "mass_event_congestion" and item.status != "open" for item in hypotheses([record, later])
+    )
+    assert any(item.code == "mass_event_congestion" and item.status != "open" for item in hypotheses([record, now]))
+
+
+def test_what_a_lost_node_last_told_is_not_taken_for_the_present() -> None:
+    text = "cell: S001-L8-1  node: ENB-001\nadministrative_state: UNLOCKED  barred: false"
+    old = seen("get_cell_status", f"oam_state: LOST  snapshot_age_min: 42\n{text}", cell_id="S001-L8-1")
+    assert observe([old]).of("S001-L8-1", "barred") == []
+    assert observe([old]).latest("ENB-001", "answers") == "no"
+
+
+def test_alarms_of_sites_out_of_reach_may_be_missing() -> None:
+    head = "alarm_id,raised,severity,managed_object,specific_problem,ack"
+    row = "ALM-00001,03-10T10:00:00,CRITICAL,ENB-003,26312 Management connection lost,no"
+    found = hypotheses([seen("list_alarms", f"total: 1 active (shown 1)\n{head}\n{row}")])
+    assert [item.element_id for item in found if item.code == "licence_expired"] == ["S003"]
+    assert "licence_expired" not in causes(hypotheses([seen("list_alarms", "total: 0 active (shown 0)")]))
 
 
 def test_facts_are_kept_with_the_calls_they_are_from() -> None:

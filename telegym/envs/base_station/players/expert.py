@@ -20,8 +20,13 @@ __all__ = ["expert"]
 
 NO_ACTION = frozenset({"faulty_sensor_false_alarm", "planned_work_alarms", "mass_event_congestion"})
 """Causes about which nothing is done."""
-COME_AND_GO = frozenset({"fronthaul_fibre_degradation"})
-"""Causes that come and go by nature."""
+COME_AND_GO = frozenset(
+    {
+        *("fronthaul_fibre_degradation", "passive_intermodulation", "vswr_connector_degradation"),
+        "external_interferer",
+    }
+)
+"""Causes that come and go, or may."""
 MANY_SITES = 3
 """Sites with cells out from which a trouble is as urgent as a whole site."""
 UNKNOWN = Diagnosis("faulty_sensor_false_alarm", "", (), False, ())

@@ -123,7 +123,7 @@ def submit_diagnosis(
 
 def _is_part(network: Network, name: str) -> bool:
     """Return whether a name is that of a part with its own id: a breaker, a port, a relation or an alarm."""
-    if name in network.relations or name in network.alarms:
+    if name in network.relations or name in network.region.relations or name in network.alarms:
         return True
     owner = network.objects.get(name.rpartition("-")[0])
     parts = (*getattr(owner, "breakers", ()), *getattr(owner, "ports", ()), *getattr(owner, "licences", ()))

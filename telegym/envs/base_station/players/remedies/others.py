@@ -65,9 +65,12 @@ def _look_at_old_alarm(desk: Desk, element: str) -> Steps[str]:
 
 
 def _clear(desk: Desk, element: str, seen: str) -> Steps[str]:
-    for row in rows(seen, "alarm_id"):
-        if row["managed_object"] == element:
-            yield from desk.act("update_alarm", alarm_id=row["alarm_id"], action="clear")
+    listed = rows(seen, "alarm_id")
+    own = [row for row in listed if row["managed_object"] == element]
+    # The site may be named instead of what the alarm is about.
+    site = site_of(element)
+    for row in own or [row for row in listed if row["managed_object"] in (site, f"PWR-{site[1:]}")]:
+        yield from desk.act("update_alarm", alarm_id=row["alarm_id"], action="clear")
     return "no_fault_found"
 
 

@@ -18,7 +18,7 @@ POLL_MIN = 45
 
 def _look(desk: Desk, element: str) -> Steps[str]:
     site = site_of(element)
-    owner = "-".join(element.split("-")[:2])
+    owner = "-".join(element.split("-")[:2]) if element.startswith("PWR-") else element
     alarms = yield from desk.do("list_alarms", scope_id=site)
     power = yield from desk.do("get_power_status", site_id=site)
     info = yield from desk.do("get_element_info", element_id=owner)
@@ -56,6 +56,8 @@ def _main_breaker(desk: Desk, element: str, seen: str) -> Steps[str]:
 
 
 def _feed(desk: Desk, element: str, seen: str) -> Steps[str]:
+    # A unit may be named instead of its feed.
+    element = element if element.startswith("PWR-") else fields(seen).get("breaker", element)
     if (yield from _reclose(desk, element)):
         return "fixed_remote"
     order = yield from desk.send(site_of(element), "inspection", [])
