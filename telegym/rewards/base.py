@@ -1,0 +1,149 @@
+"""Rewards: callables that say what runs are worth.
+
+A reward takes runs and returns one score for each, in order. It gets many at once, so that judges can be asked in
+batches and the runs of a group (same task, same seed) can be compared. A failure of a judge or of the infrastructure is
+a score with a `failure` and without a value; it is never raised and never turned into zero.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Self
+
+from telegym.core.episode import Episode
+from telegym.core.score import Score
+from telegym.core.trajectory import Trajectory
+from telegym.core.world import sha256_hex
+from telegym.rewards.verdict import CallVerdict
+
+__all__ = ["Judgement", "Reward", "Run", "Signals"]
+
+
+class Judgement(Score):
+    """A score that tells more: verdicts on the calls, the judge's analysis, counters."""
+
+    verdicts: tuple[CallVerdict, ...] = ()
+    """Verdicts on the agent's calls, in order."""
+    analysis: str = ""
+    """What a judge wrote before its verdict."""
+    counters: dict[str, float] = {}
+    """What the verdict took and what was noticed: requests, tokens, votes, guard hits."""
+
+
+class Signals:
+    """What only the policy that made a run can tell: log-probabilities of its tokens.
+
+    Args:
+        logprobs: Log-probability of each token the policy sampled, in nats.
+        entropies: Entropy of the distribution at each of these tokens, in nats.
+        certainties: KL divergence from the uniform distribution to the policy's at each token, in nats.
+        reference_probabilities: Probability of each token of the reference answer given the reasoning of the run.
+        baseline_probabilities: The same without the reasoning, under the first policy.
+    """
+
+    __slots__ = ("baseline_probabilities", "certainties", "entropies", "logprobs", "reference_probabilities")
+
+    def __init__(
+        self,
+        logprobs: Sequence[float] = (),
+        entropies: Sequence[float] = (),
+        certainties: Sequence[float] = (),
+        reference_probabilities: Sequence[float] = (),
+        baseline_probabilities: Sequence[float] = (),
+    ) -> None:
+        self.logprobs = logprobs
+        self.entropies = entropies
+        self.certainties = certainties
+        self.reference_probabilities = reference_probabilities
+        self.baseline_probabilities = baseline_probabilities
+
+
+class Run:
+    """A run to be scored: a live episode, a recorded trajectory, or both; each is made from the other when needed.
+
+    Args:
+        episode: The episode, if it is at hand.
+        trajectory: The recording, if it is at hand.
+        reopen: Plays a recording again; needed for rewards that look into the simulator if there is no episode.
+        group: Runs of a group are of the same task and seed; the id of the task and the seed by default.
+        signals: What the policy's log-probabilities tell, if known.
+    """
+
+    def __init__(
+        self,
+        episode: Episode | None = None,
+        trajectory: Trajectory | None = None,
+        *,
+        reopen: Callable[[Trajectory], Episode] | None = None,
+        group: str | None = None,
+        signals: Signals | None = None,
+    ) -> None:
+        if episode is None and trajectory is None:
+            raise ValueError("a run needs an episode or a trajectory")
+        self._episode = episode
+        self._trajectory = trajectory
+        self._reopen = reopen
+        self._group = group
+        self.signals = signals
+
+    @classmethod
+    def of(cls, episode: Episode, group: str | None = None) -> Self:
+        """Return the run of a live episode."""
+        return cls(episode, group=group)
+
+    @cached_property
+    def episode(self) -> Episode:
+        """The episode, played again from the recording if need be.
+
+        Raises:
+            ValueError: If there is only a recording and nobody to play it again.
+        """
+        if self._episode is not None:
+            return self._episode
+        if self._reopen is None or self._trajectory is None:
+            raise ValueError("this run has only a recording; pass `reopen` to have it played again")
+        return self._reopen(self._trajectory)
+
+    @cached_property
+    def trajectory(self) -> Trajectory:
+        """The recording, made from the episode if need be."""
+        return self._trajectory if self._trajectory is not None else self.episode.trajectory()
+
+    @cached_property
+    def outcome(self) -> Score:
+        """The environment's own score."""
+        return self._trajectory.score if self._trajectory is not None else self.episode.score()
+
+    @cached_property
+    def group(self) -> str:
+        """Name of the group: runs of the same task and seed."""
+        if self._group is not None:
+            return self._group
+        if self._trajectory is not None:
+            return f"{self._trajectory.task.id}#{self._trajectory.seed}"
+        return f"{self.episode.task.id}#{self.episode.seed}"
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 of everything that happened: equal runs have equal keys."""
+        return sha256_hex(self.trajectory.to_json())
+
+
+class Reward(ABC):
+    """Says what runs are worth. Safe to call from several threads."""
+
+    name: str
+    """Under which its components are reported."""
+
+    @abstractmethod
+    def score(self, runs: Sequence[Run]) -> list[Score]:
+        """Return one score for each run, in order.
+
+        Failures of judges and of the infrastructure are scores with a `failure`; they are not raised.
+        """
+
+    def __call__(self, run: Run) -> Score:
+        """Return the score of a single run."""
+        return self.score([run])[0]
