@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Self
 
+from pydantic import Field
+
 from telegym.core.episode import Episode
 from telegym.core.score import Score
 from telegym.core.trajectory import Trajectory
@@ -28,7 +30,7 @@ class Judgement(Score):
     """Verdicts on the agent's calls, in order."""
     analysis: str = ""
     """What a judge wrote before its verdict."""
-    counters: dict[str, float] = {}
+    counters: dict[str, float] = Field(default_factory=dict)
     """What the verdict took and what was noticed: requests, tokens, votes, guard hits."""
 
 
