@@ -14,9 +14,12 @@ from typing import Self
 
 from pydantic import Field
 
-from telegym.core.episode import Episode
-from telegym.core.score import Score
-from telegym.core.trajectory import Trajectory
+from telegym.core.environment import Environment
+from telegym.core.episode import CallRecord, Episode
+from telegym.core.messages import Message
+from telegym.core.score import Failure, Score
+from telegym.core.task import Task
+from telegym.core.trajectory import CallEntry, Trajectory
 from telegym.core.world import sha256_hex
 from telegym.rewards.verdict import CallVerdict
 
@@ -95,6 +98,11 @@ class Run:
         """Return the run of a live episode."""
         return cls(episode, group=group)
 
+    @property
+    def live(self) -> Episode | None:
+        """The episode, if it is at hand without playing anything again."""
+        return self._episode
+
     @cached_property
     def episode(self) -> Episode:
         """The episode, played again from the recording if need be.
@@ -113,10 +121,44 @@ class Run:
         """The recording, made from the episode if need be."""
         return self._trajectory if self._trajectory is not None else self.episode.trajectory()
 
+    @property
+    def task(self) -> Task:
+        """The task that was worked on."""
+        return self._trajectory.task if self._trajectory is not None else self.episode.task
+
+    @property
+    def messages(self) -> Sequence[Message]:
+        """All messages."""
+        return self._trajectory.messages if self._trajectory is not None else self.episode.messages
+
+    @property
+    def calls(self) -> Sequence[CallEntry | CallRecord]:
+        """All tool calls."""
+        return self._trajectory.calls if self._trajectory is not None else self.episode.calls
+
+    @property
+    def infrastructure_failure(self) -> Failure | None:
+        """What broke the run from outside, if anything did: it then says nothing about the agent."""
+        failure = self._trajectory.score.failure if self._trajectory is not None else self.episode.failure
+        return failure if failure is not None and failure.party == "infrastructure" else None
+
     @cached_property
     def outcome(self) -> Score:
         """The environment's own score."""
         return self._trajectory.score if self._trajectory is not None else self.episode.score()
+
+    @cached_property
+    def environment(self) -> Environment:
+        """The environment: the episode's if it is at hand, otherwise an equal one made from the recording.
+
+        Raises:
+            ConfigurationError: If the recording names an environment that is not registered.
+        """
+        if self._episode is not None:
+            return self._episode.environment
+        from telegym.envs.registry import make_environment
+
+        return make_environment(self.trajectory.environment, **self.trajectory.options)
 
     @cached_property
     def group(self) -> str:
@@ -138,6 +180,14 @@ class Reward(ABC):
 
     name: str
     """Under which its components are reported."""
+    version: str = "1"
+    """Part of the keys of caches: another one when equal runs would be scored otherwise than before."""
+    waits: bool = False
+    """Whether it waits for others, as judges do: it is asked in threads, a batch at a time."""
+    groupwise: bool = False
+    """Whether a score depends on the other runs of the group. Groups are never cut."""
+    persuadable: bool = False
+    """Whether the words of a run could sway it, as they could a language model that judges."""
 
     @abstractmethod
     def score(self, runs: Sequence[Run]) -> list[Score]:
