@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from telegym.envs.base_station import dependencies as works
 from telegym.envs.base_station.engine import MINUTE_S, Agenda, follows
+from telegym.envs.base_station.epochs import BEGINNING_S, healthy_view
 from telegym.envs.base_station.index import index_of
 from telegym.envs.base_station.objects import Node, Record, Relation
+from telegym.envs.base_station.view import Epoch
 
 if TYPE_CHECKING:
     from telegym.envs.base_station.network import Network
@@ -66,6 +68,8 @@ def _as_before(network: Network) -> Network:
         relations=relations,
         altered=_altered(network, changed),
         added=tuple(name for name in dict.fromkeys((*network.added, *gone)) if name in objects),
+        # What is lost in the very first moment was healthy before.
+        epochs=network.epochs or (Epoch(BEGINNING_S, healthy_view(network)),),
         agenda=Agenda(),
         journal=(),
         **{name: {} for name in ("conditions", "queued", "outlook", "lost", "memo", "reach", "reads")},
