@@ -1,0 +1,99 @@
+"""Rewards by kind, imported only when asked for."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import typing
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from telegym.core.errors import ConfigurationError, did_you_mean
+from telegym.core.settings import parse_settings
+from telegym.rewards.base import Reward
+
+__all__ = ["make_reward", "register_reward", "reward_class", "reward_kinds", "reward_settings"]
+
+_ENTRY_POINTS: dict[str, str] = {
+    "outcome": "telegym.rewards.outcome:EnvironmentOutcome",
+    "format": "telegym.rewards.format:Format",
+}
+
+
+def register_reward(kind: str, entry_point: str) -> None:
+    """Register a reward class under a name.
+
+    Args:
+        kind: The name, for example `politeness`.
+        entry_point: `module:class` of a subclass of `Reward`; imported when first made.
+
+    Raises:
+        ConfigurationError: If the name is taken by another class or the entry point is not `module:class`.
+    """
+    if entry_point.count(":") != 1:
+        raise ConfigurationError(f"entry point {entry_point!r} of reward {kind!r} is not of the form module:class")
+    if _ENTRY_POINTS.setdefault(kind, entry_point) != entry_point:
+        raise ConfigurationError(f"reward {kind!r} is already {_ENTRY_POINTS[kind]}")
+
+
+def reward_kinds() -> tuple[str, ...]:
+    """Return the registered names."""
+    return tuple(_ENTRY_POINTS)
+
+
+def reward_class(kind: str) -> type[Reward]:
+    """Return the class registered under a name.
+
+    Raises:
+        ConfigurationError: If there is none, or it cannot be imported; the message lists the valid names.
+    """
+    if kind not in _ENTRY_POINTS:
+        hint = did_you_mean(kind, _ENTRY_POINTS)
+        raise ConfigurationError(f"no reward of kind {kind!r}; valid: {', '.join(_ENTRY_POINTS)}.{hint}")
+    module, name = _ENTRY_POINTS[kind].split(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(f"reward {kind!r}, {module}:{name}, cannot be imported: {error}") from error
+    if not (isinstance(found, type) and issubclass(found, Reward)):
+        raise ConfigurationError(f"reward {kind!r}: {module}:{name} is no subclass of Reward")
+    return found
+
+
+def reward_settings(kind: str) -> dict[str, inspect.Parameter]:
+    """Return what a reward can be told, by name, as its constructor declares it."""
+    return dict(inspect.signature(reward_class(kind)).parameters)
+
+
+def make_reward(kind: str, **settings: Any) -> Reward:
+    """Build a reward by name.
+
+    Args:
+        kind: A registered name.
+        **settings: Passed to the class, after they were checked and converted to the types that the constructor
+            declares. An unknown one is an error that names the nearest valid one.
+
+    Raises:
+        ConfigurationError: If the name or a setting is unknown, a setting is missing, or a value does not fit.
+    """
+    cls = reward_class(kind)
+    model, names = _model(cls)
+    checked = parse_settings(model, settings, f"reward {kind!r}")
+    return cls(**{name: getattr(checked, field) for name, field in names.items() if name in settings})
+
+
+def _model(cls: type[Reward]) -> tuple[type[BaseModel], dict[str, str]]:
+    """Return a model of what a constructor takes, and its fields by parameter.
+
+    Fields have names of their own, for a parameter may be called `copy` or `json` as methods of models are.
+    """
+    parameters = inspect.signature(cls).parameters
+    hints = typing.get_type_hints(cls.__init__)
+    fields: dict[str, Any] = {}
+    for number, (name, parameter) in enumerate(parameters.items()):
+        given = ... if parameter.default is inspect.Parameter.empty else parameter.default
+        fields[f"setting_{number}"] = (hints.get(name, Any), Field(given, alias=name))
+    config = ConfigDict(arbitrary_types_allowed=True, extra="forbid", protected_namespaces=())
+    model = create_model("Settings", __config__=config, **fields)
+    return model, {name: field for field, name in zip(fields, parameters, strict=True)}
