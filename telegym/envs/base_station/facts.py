@@ -342,7 +342,7 @@ def extract_facts(
         element_id=element,
         site_id=site,
         related=related_to(network, element),
-        in_scope=not element or site in sites or element in elements or _bearer(network, element) in elements,
+        in_scope=_in_scope(network, element, sites, elements),
         is_write=write,
         service_affecting=affecting,
         users=users,
@@ -365,6 +365,14 @@ def extract_facts(
         hides_symptom=_hides(network, call),
         **_parameter_facts(network, call, element),
     )
+
+
+def _in_scope(network: Network, element: str, sites: frozenset[str], elements: frozenset[str]) -> bool:
+    """Return whether an element is part of the case; a link between sites only if the case's traffic may take it."""
+    if not element or element in elements or _bearer(network, element) in elements:
+        return True
+    between = isinstance(network.objects.get(element), TransportLink)
+    return not between and site_at(network, element) in sites
 
 
 def _bearer(network: Network, element: str) -> str:

@@ -93,7 +93,7 @@ def test_the_seed_decides_the_tasks() -> None:
 def test_levels_choose_causes() -> None:
     for task in BaseStationTasks(0, "train", 15, levels=(1, 2), kinds=("RES",)):
         assert task.labels["level"] in (1, 2) and task.labels["kind"] == "RES"
-        assert fault_infos()[task.labels["cause"]].level <= task.labels["level"]
+        assert fault_infos()[str(task.labels["cause"])].level <= int(str(task.labels["level"]))
 
 
 @pytest.mark.parametrize(
