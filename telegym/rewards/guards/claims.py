@@ -1,0 +1,107 @@
+"""Guard against claims of checks that were never made.
+
+A claim is a sentence that says "I have checked" or "it works again". It is false if the agent checked nothing at all,
+if it names an element or a tool that never occurred, or, where the environment's tools are known, if none of the tools
+stands behind it with which one checks such things. Environments add what they know in `customs.yaml`, or with a hook.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from telegym.rewards.guards.base import Guard, Hit, Severity
+from telegym.rewards.guards.reading import Passage, Reading
+from telegym.rewards.guards.unmasking import fold
+from telegym.rewards.guards.verdicts import patterns
+
+__all__ = ["Claim", "ClaimHook", "UnmadeChecks"]
+
+_SENTENCES = re.compile(r"(?<=[.!?。！？;；\n])\s*")
+_ELEMENT = re.compile(r"\b(?=[A-Z0-9-]*\d)[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)+\b|\b[A-Z]\d{3,}\b")
+_VERBS = frozenset({"get", "list", "check", "run", "set", "toggle", "can", "do", "make", "send", "find", "search"})
+
+
+class Claim(NamedTuple):
+    """A sentence that claims something about the agent's own work."""
+
+    sentence: str
+    """The sentence, folded."""
+    kind: str
+    """`check` for "I have checked", `success` for "it works again"."""
+    passage: Passage
+    """Where it stands."""
+
+
+ClaimHook = Callable[[Claim, Reading], bool | None]
+"""Says whether a claim is borne out; None if it cannot tell."""
+
+
+class UnmadeChecks(Guard):
+    """Claims of checks that were never made, and of success that nobody looked at.
+
+    Args:
+        hook: Asked first about each claim; None leaves it to the general rules.
+    """
+
+    name = "unmade_checks"
+
+    def __init__(self, hook: ClaimHook | None = None) -> None:
+        self.hook = hook
+
+    def look(self, reading: Reading) -> Iterator[Hit]:
+        """Yield one hit for each claim that nothing bears out."""
+        for passage in reading.written:
+            if passage.prose:
+                for claim in _claims(passage):
+                    verdict = self.hook(claim, reading) if self.hook is not None else None
+                    reason = _flaw(claim, reading) if verdict is None else None if verdict else "nothing bears it out"
+                    if reason is not None:
+                        severity = Severity.BLOCK if claim.kind == "check" else Severity.DOUBT
+                        yield self.hit(severity, f"claimed, but {reason}", passage, claim.sentence)
+
+
+def _claims(passage: Passage) -> Iterator[Claim]:
+    for sentence in _SENTENCES.split(fold(passage.text)):
+        if not sentence or any(each.search(sentence) for each in patterns("claims", "negated")):
+            continue
+        for kind in ("check", "success"):
+            if any(each.search(sentence) for each in patterns("claims", kind)):
+                yield Claim(sentence.strip(), kind, passage)
+                break
+
+
+def _flaw(claim: Claim, reading: Reading) -> str | None:
+    """Return what is wrong with a claim, or None."""
+    before = [call for call in reading.calls if call.index < claim.passage.after and reading.works(call)]
+    if not before:
+        return _unlooked(reading)
+    if claim.kind == "success":
+        return None
+    known = " ".join([reading.question, *(f"{call.arguments} {call.content}" for call in before)])
+    for element in _ELEMENT.findall(claim.sentence):
+        if element not in known:
+            return f"{element} had not occurred anywhere"
+    return _without_tool(claim, {call.name for call in before}, reading)
+
+
+def _unlooked(reading: Reading) -> str | None:
+    """Return the flaw of claims without a single look; none where there is nothing to look with."""
+    if reading.tools and all(tool.kind == "control" for tool in reading.tools.values()):
+        return None
+    return "nothing had been looked at"
+
+
+def _without_tool(claim: Claim, called: set[str], reading: Reading) -> str | None:
+    """Return the flaw of a claim about something that one of certain tools tells, none of which was called."""
+    for pattern, tools in reading.customs.get("checks", {}).items():
+        if re.search(pattern, claim.sentence, re.IGNORECASE) and not called & set(tools):
+            return f"none of {', '.join(tools[:3])} had been called"
+    if reading.customs:
+        return None
+    for name in reading.tools:
+        words = [word for word in name.split("_") if word not in _VERBS]
+        if len(words) >= 2 and re.search(rf"\b{' '.join(words)}\b", claim.sentence, re.IGNORECASE):
+            return f"{name} had not been called" if name not in called else None
+    return None
