@@ -67,6 +67,7 @@ _ENTRY_POINTS: dict[str, str] = {
     "openai": "telegym.agents.chat:ChatAgent",
     "local": "telegym.agents.local:LocalAgent",
     "nano": "telegym.agents.local:nano_agent",
+    "nano-base-station": "telegym.agents.local:nano_base_station_agent",
 }
 _ARGUMENTS = {"replay": "FILE", "openai": "MODEL", "local": "PATH"}
 

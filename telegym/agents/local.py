@@ -24,8 +24,20 @@ from telegym.core.episode import EndReason, Episode
 from telegym.core.errors import ConfigurationError
 from telegym.core.messages import Message
 
-__all__ = ["SIDECAR", "LocalAgent", "PlayerSettings", "load_model", "load_tokenizer", "model_folder", "nano_agent"]
+__all__ = [
+    "SHIPPED",
+    "SIDECAR",
+    "LocalAgent",
+    "PlayerSettings",
+    "load_model",
+    "load_tokenizer",
+    "model_folder",
+    "nano_agent",
+    "nano_base_station_agent",
+]
 
+SHIPPED = ("nano", "nano-base-station")
+"""Policies that come with the package: customer service, and base-station maintenance."""
 SIDECAR = "telegym.json"
 """File beside a model's weights that says how the model plays."""
 _NO_LIMIT = 1_000_000
@@ -81,7 +93,7 @@ class LocalAgent(Agent):
     """A transformers model.
 
     Args:
-        path: `nano` for the policy shipped with TeleGym, a folder, or a name on the model hub.
+        path: A policy shipped with TeleGym (`nano`, `nano-base-station`), a folder, or a name on the model hub.
         temperature: Temperature; 0 takes the most likely token. By default the model's own setting.
         top_p: Nucleus.
         turn_tokens: The most tokens in one turn.
@@ -113,7 +125,7 @@ class LocalAgent(Agent):
             settings = PlayerSettings.model_validate({**own.model_dump(), **changed, "prompt": prompt})
         except ValidationError as error:
             raise ConfigurationError(f"agent local:{path}: {error}") from None
-        self.name = path if path == "nano" else f"local:{path}"
+        self.name = path if path in SHIPPED else f"local:{path}"
         self.seed = seed
         self._model = load_model(path).to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self._codec = ChatCodec(load_tokenizer(path), settings.prompt)
@@ -166,14 +178,19 @@ class LocalAgent(Agent):
 
 
 def nano_agent(temperature: float | None = None, top_p: float | None = None, seed: int = 0) -> LocalAgent:
-    """Return the policy shipped with TeleGym."""
+    """Return the shipped policy for customer service."""
     return LocalAgent("nano", temperature=temperature, top_p=top_p, seed=seed)
 
 
+def nano_base_station_agent(temperature: float | None = None, top_p: float | None = None, seed: int = 0) -> LocalAgent:
+    """Return the shipped policy for base-station maintenance; it reads terse results."""
+    return LocalAgent("nano-base-station", temperature=temperature, top_p=top_p, seed=seed)
+
+
 def model_folder(name: str | Path) -> str:
-    """Return the folder of the shipped model for `nano`, and any other name as it is."""
-    if str(name) == "nano":
-        return str(importlib.resources.files("telegym.agents.training").joinpath("nano"))
+    """Return the folder of a model shipped with the package, and any other name as it is."""
+    if str(name) in SHIPPED:
+        return str(importlib.resources.files("telegym.agents.training").joinpath(str(name)))
     return str(name)
 
 
@@ -181,7 +198,7 @@ def load_model(name: str | Path, **options: Any) -> Any:
     """Return a causal language model, by default in single precision on a CPU and in its own precision on a GPU.
 
     Args:
-        name: `nano` for the model shipped with the package, a folder, or a name on a hub.
+        name: A model shipped with the package, a folder, or a name on a hub.
         **options: Passed to transformers.
 
     Raises:

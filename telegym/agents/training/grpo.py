@@ -36,8 +36,10 @@ from telegym.core.episode import Episode, Limits
 from telegym.core.errors import did_you_mean
 from telegym.core.score import Score
 from telegym.core.task import Task
+from telegym.rewards.base import Run
+from telegym.rewards.compose import Composite
 
-__all__ = ["EpisodeGRPOTrainer", "Outcome", "TaskRows", "task_dataset"]
+__all__ = ["EpisodeGRPOTrainer", "Judged", "Outcome", "TaskRows", "task_dataset"]
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +85,16 @@ class Outcome:
         return sum(weight * parts.get(name, 0.0) for name, weight in self.weights.items())
 
 
+class Judged:
+    """The reward: what a composition made of a rollout; it is asked before, for a batch as a whole."""
+
+    __name__ = "judged"
+
+    def __call__(self, judged: Sequence[Score], **_: Any) -> list[float | None]:
+        """Return the reward of each rollout; None, where there is a failure, leaves the rollout out."""
+        return [score.value for score in judged]
+
+
 class TaskRows:
     """Builds the episodes of dataset rows.
 
@@ -125,6 +137,7 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         credit: `trajectory`: all turns of a rollout share its advantage; `turn`: a negative advantage falls on the
             turns to blame alone (see `telegym.agents.training.credit`).
         reward: Weights of the score's value and components; the value alone by default.
+        rewards: A composition that takes the place of `reward`: it is asked about all rollouts of a batch at once.
         on_rollouts: Hears of every batch of rollouts: optimizer step, transcripts, scores.
         **trainer: Passed to TRL's trainer; `args.max_completion_length` is the limit of the whole trajectory.
     """
@@ -139,10 +152,13 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         forward_tokens: int = 8192,
         credit: Literal["trajectory", "turn"] = "trajectory",
         reward: Mapping[str, float] | None = None,
+        rewards: Composite | None = None,
         on_rollouts: OnRollouts | None = None,
         **trainer: Any,
     ) -> None:
-        super().__init__(reward_funcs=[Outcome(reward)], rollout_func=_rollout, **trainer)
+        functions = [Outcome(reward)] if rewards is None else [Judged()]
+        super().__init__(reward_funcs=functions, rollout_func=_rollout, **trainer)
+        self.rewards = rewards
         self._rows = rows
         self._codec = codec
         self._turn_tokens = turn_tokens
@@ -173,6 +189,7 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         self._transcripts = transcripts
         scores = [transcript.episode.score() for transcript in transcripts]
         self._report(transcripts, scores)
+        judged = self._judge(episodes)
         masks = [
             [0] * len(item.mask) if self.mask_truncated_completions and item.episode.truncated else item.mask
             for item in transcripts
@@ -183,7 +200,24 @@ class EpisodeGRPOTrainer(GRPOTrainer):
             "logprobs": [item.logprobs for item in transcripts] if self.use_vllm else None,
             "env_mask": masks,
             "score": scores,
+            **({"judged": judged} if judged is not None else {}),
         }
+
+    def _judge(self, episodes: Sequence[Episode]) -> list[Score] | None:
+        """Return what the rewards make of the episodes of a batch, and log their parts."""
+        if self.rewards is None:
+            return None
+        judged = self.rewards.score([Run.of(episode) for episode in episodes])
+        mode = "train" if self.model.training else "eval"
+        names = sorted({name for score in judged for name in score.components})
+        figures = {f"rewards/{name}": [s.components[name] for s in judged if name in s.components] for name in names}
+        figures["rewards/failures"] = [float(score.value is None) for score in judged]
+        for name, values in figures.items():
+            self._metrics[mode][name].append(sum(values) / len(values))
+        failed = [score.failure.message for score in judged if score.failure is not None]
+        if failed:
+            logger.warning("%d of %d rollouts have no reward; the first: %s", len(failed), len(judged), failed[0])
+        return judged
 
     @property
     def in_lock_step(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import multiprocessing
 import os
 import re
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from telegym.agents.training.grpo import EpisodeGRPOTrainer
+    from telegym.rewards.compose import Composite
 
 __all__ = ["Pipeline"]
 
@@ -132,6 +134,7 @@ class Pipeline:
             forward_tokens=settings.grpo.forward_tokens,
             credit=settings.grpo.credit,
             reward=settings.grpo.reward,
+            rewards=settings.grpo.rewards.build() if settings.grpo.rewards is not None else None,
             on_rollouts=self._keep_rollouts if settings.rollout.keep else None,
             model=model,
             args=self._grpo_arguments(),
@@ -155,6 +158,11 @@ class Pipeline:
             raise ConfigurationError(
                 f"{settings.groups} groups of {settings.group_size} rollouts cannot be split into batches of {batch} "
                 f"on each of {world} processes"
+            )
+        if settings.rewards is not None and local % settings.group_size:
+            raise ConfigurationError(
+                f"grpo.rewards compares the runs of a group, and {settings.groups} groups of {settings.group_size} rollouts "
+                f"cannot be split among {world} processes without cutting one; take as many groups as there are processes"
             )
         options: dict[str, Any] = {
             **self._common_arguments(settings.steps),
@@ -305,6 +313,9 @@ class Pipeline:
         with self._progress("training", steps, done) as progress:
             watcher = _Watcher(self.folder if self.rank == 0 else None, progress)
             trainer.add_callback(watcher)
+            rewards = getattr(trainer, "rewards", None)
+            if rewards is not None:
+                trainer.add_callback(_RewardKeeper(rewards, f"rewards-{self.rank}.json", checkpoint))
             with watcher.listening():
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
         self.result.interrupted = watcher.interrupted and trainer.state.global_step < steps
@@ -445,6 +456,21 @@ class _Watcher(TrainerCallback):
             self._folder.log(row)
         success = row.get("episode/success")
         self._bar.advance(f"success {success:.0%}" if success is not None else f"loss {float(row['loss']):.3f}")
+
+
+class _RewardKeeper(TrainerCallback):
+    """Keeps in checkpoints what rewards remember from batch to batch."""
+
+    def __init__(self, rewards: Composite, file: str, checkpoint: Path | None) -> None:
+        self._rewards = rewards
+        self._file = file
+        if checkpoint is not None and (checkpoint / file).is_file():
+            rewards.restore(json.loads((checkpoint / file).read_text("utf-8")))
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Write it beside the checkpoint's other files."""
+        folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
+        (folder / self._file).write_text(json.dumps(self._rewards.state()), "utf-8")
 
 
 class _Player:

@@ -6,27 +6,27 @@ value can be overridden by its dotted key: `--set grpo.learning_rate=1e-4`.
 
 from __future__ import annotations
 
-import importlib.resources
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
-    ValidationError,
     field_validator,
+    model_validator,
 )
 
 from telegym.agents.prompting import PromptProfile
+from telegym.core import settings
 from telegym.core.episode import Limits
 from telegym.core.errors import ConfigurationError, did_you_mean
+from telegym.core.settings import Settings, parse_settings, read_recipe
+from telegym.rewards.recipe import RewardRecipe, load_reward_recipe
 
 __all__ = [
     "AdapterSettings",
@@ -46,11 +46,10 @@ __all__ = [
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+_PACKAGE = "telegym.agents.training"
 
 
-class ShapeSettings(_Settings):
+class ShapeSettings(Settings):
     """Size of a model that is built from nothing."""
 
     vocabulary: Annotated[int, Field(ge=1800)] = 3072
@@ -73,7 +72,7 @@ class ShapeSettings(_Settings):
     """Spread of the first weights. With the usual 0.02 a model this small does not learn to copy an id in time."""
 
 
-class AdapterSettings(_Settings):
+class AdapterSettings(Settings):
     """Low-rank adapters (LoRA) instead of training all weights."""
 
     rank: PositiveInt = 32
@@ -86,12 +85,12 @@ class AdapterSettings(_Settings):
     """Which layers get one."""
 
 
-class ModelSettings(_Settings):
+class ModelSettings(Settings):
     """The policy."""
 
     name: str = "nano"
-    """`nano` for the policy shipped with TeleGym, a folder, or a name on the model hub. For recipes of kind `sft`:
-    `new` builds one."""
+    """A policy shipped with TeleGym (`nano`, `nano-base-station`), a folder, or a name on the model hub. For recipes of
+    kind `sft`: `new` builds one."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Precision in which the weights are loaded."""
     shape: ShapeSettings = ShapeSettings()
@@ -104,7 +103,7 @@ class ModelSettings(_Settings):
     """Passed to `from_pretrained` of transformers, for example `attn_implementation`."""
 
 
-class EnvironmentSettings(_Settings):
+class EnvironmentSettings(Settings):
     """Where episodes are played."""
 
     id: str = "tau2-telecom"
@@ -115,7 +114,7 @@ class EnvironmentSettings(_Settings):
     """Options that make it the environment to learn in."""
 
 
-class RolloutSettings(_Settings):
+class RolloutSettings(Settings):
     """How episodes are played."""
 
     temperature: PositiveFloat = 1.0
@@ -147,7 +146,7 @@ class RolloutSettings(_Settings):
         return limits
 
 
-class EvaluationSettings(_Settings):
+class EvaluationSettings(Settings):
     """What is measured before and after."""
 
     sets: dict[str, dict[str, Any]] = {
@@ -163,7 +162,7 @@ class EvaluationSettings(_Settings):
     """Decides the episodes; not the seed of the training, so that runs are compared on the same episodes."""
 
 
-class GrpoSettings(_Settings):
+class GrpoSettings(Settings):
     """Reinforcement learning."""
 
     steps: PositiveInt = 60
@@ -186,13 +185,31 @@ class GrpoSettings(_Settings):
     reward: dict[str, float] = {"value": 1.0}
     """Weights of the score's `value` and of its components. Parts of a success give a signal where none succeeds; what
     is evaluated is the value alone."""
+    rewards: RewardRecipe | None = None
+    """Instead of `reward`: a rewards recipe by name or file, or written out. A rollout whose reward failed is left out
+    of its group."""
     forward_tokens: PositiveInt = 8192
     """The most tokens in one forward pass of the loss, on a single process."""
     trl: dict[str, Any] = {}
     """Any other field of TRL's `GRPOConfig`, for example `loss_type`, `beta`, `use_vllm`."""
 
+    @field_validator("rewards", mode="before")
+    @classmethod
+    def _read_rewards(cls, rewards: Any) -> Any:
+        """Read a recipe that is named, so that a run keeps what it was trained with."""
+        try:
+            return load_reward_recipe(rewards) if isinstance(rewards, str) else rewards
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from None
 
-class DemonstrationSettings(_Settings):
+    @model_validator(mode="after")
+    def _one_reward(self) -> Self:
+        if self.rewards is not None and self.reward != {"value": 1.0}:
+            raise ValueError("`reward` and `rewards` exclude each other")
+        return self
+
+
+class DemonstrationSettings(Settings):
     """What a model is taught."""
 
     count: PositiveInt = 12_000
@@ -208,7 +225,7 @@ class DemonstrationSettings(_Settings):
     """Episodes whose texts the tokenizer of a new model is trained on."""
 
 
-class SftSettings(_Settings):
+class SftSettings(Settings):
     """Supervised learning."""
 
     epochs: PositiveInt = 1
@@ -227,7 +244,7 @@ class SftSettings(_Settings):
     """What is taught."""
 
 
-class Recipe(_Settings):
+class Recipe(Settings):
     """A training run."""
 
     kind: Literal["grpo", "sft"] = "grpo"
@@ -268,18 +285,12 @@ class Recipe(_Settings):
         Raises:
             ConfigurationError: If anything is wrong; the message lists everything.
         """
-        if not isinstance(data, Mapping):
-            raise ConfigurationError(f"{source}: a recipe is a mapping of settings, not a {type(data).__name__}")
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            raise ConfigurationError(f"{source}: {'; '.join(_problems(error))}") from None
+        return parse_settings(cls, data, source)
 
 
 def recipe_names() -> tuple[str, ...]:
     """Return the names of the recipes shipped with TeleGym."""
-    folder = importlib.resources.files("telegym.agents.training").joinpath("recipes")
-    return tuple(sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml")))
+    return settings.recipe_names(_PACKAGE)
 
 
 def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -292,73 +303,4 @@ def load_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         ConfigurationError: If there is no such recipe, or a key or value is wrong.
     """
-    data = yaml.safe_load(_text(recipe)) or {}
-    for override in overrides:
-        key, equals, value = override.partition("=")
-        if not equals:
-            raise ConfigurationError(f"override {override!r} is not of the form KEY=VALUE")
-        _override(data, key.strip(), _value(value))
-    return Recipe.parse(data, f"recipe {str(recipe)!r}")
-
-
-def _text(recipe: str | Path) -> str:
-    if str(recipe) in recipe_names():
-        folder = importlib.resources.files("telegym.agents.training").joinpath("recipes")
-        return folder.joinpath(f"{recipe}.yaml").read_text("utf-8")
-    path = Path(recipe)
-    if not path.is_file():
-        names = recipe_names()
-        hint = did_you_mean(str(recipe), names)
-        raise ConfigurationError(f"no recipe {str(recipe)!r}: neither a file nor one of {', '.join(names)}.{hint}")
-    return path.read_text("utf-8")
-
-
-def _value(text: str) -> Any:
-    """Read a value as YAML, and numbers such as `1e-4` as numbers, which YAML takes for text."""
-    value = yaml.safe_load(text)
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
-
-
-def _override(data: dict[str, Any], key: str, value: Any) -> None:
-    *parents, last = key.split(".")
-    for parent in parents:
-        inner = data.get(parent)
-        if inner is None:
-            inner = data[parent] = {}
-        if not isinstance(inner, dict):
-            raise ConfigurationError(f"override {key!r}: {parent!r} is not a group of settings")
-        data = inner
-    data[last] = value
-
-
-def _problems(error: ValidationError) -> Iterator[str]:
-    for problem in error.errors(include_url=False):
-        *parents, last = [str(part) for part in problem["loc"]] or [""]
-        key = ".".join([*parents, last])
-        if problem["type"] != "extra_forbidden":
-            yield f"{key}: {problem['msg']} (it is {problem['input']!r})"
-            continue
-        valid = _keys(parents)
-        yield f"unknown key {key!r}; valid here: {', '.join(valid)}.{did_you_mean(last, valid)}"
-
-
-def _keys(parents: Sequence[str]) -> list[str]:
-    """Return the valid keys of a group of settings."""
-    model: type[BaseModel] = Recipe
-    for parent in parents:
-        field = model.model_fields.get(parent)
-        inner = _model_of(field.annotation) if field is not None else None
-        if inner is None:
-            return []
-        model = inner
-    return list(model.model_fields)
-
-
-def _model_of(annotation: Any) -> type[BaseModel] | None:
-    options = (annotation, *getattr(annotation, "__args__", ()))
-    return next((item for item in options if isinstance(item, type) and issubclass(item, BaseModel)), None)
+    return Recipe.parse(read_recipe(recipe, _PACKAGE, overrides), f"recipe {str(recipe)!r}")
