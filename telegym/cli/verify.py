@@ -110,6 +110,12 @@ def base_station(
     split: Annotated[str, typer.Option("--split", help="Split of the tasks.")] = "train",
     every: Annotated[int, typer.Option("--every", min=1, help="Baselines and cheats play every K-th task.")] = 5,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that work at once.")] = 1,
+    language: Annotated[
+        str, typer.Option("--language", help="Language of tickets, policy and tools: en or zh.")
+    ] = "en",
+    log: Annotated[
+        Path | None, typer.Option("--log", help="Write every result to a file; begun again, go on where it ends.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Generate maintenance tasks: oracle and expert must master them, no cheat may be paid, nothing may leak.
@@ -129,6 +135,8 @@ def base_station(
             cast("Split", split),
             every=every,
             jobs=jobs,
+            language=language,
+            log=log,
             on_progress=lambda done, total: bar.update(job, completed=done),
         )
     if as_json:

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cache, partial
 from importlib import resources
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from telegym.core.episode import Episode
@@ -32,6 +33,7 @@ from telegym.envs.base_station.players.expert import expert
 from telegym.envs.base_station.players.oracle import oracle
 from telegym.envs.base_station.players.steps import play
 from telegym.envs.base_station.tasks import BaseStationTasks, Plan, Split
+from telegym.envs.base_station.verification_log import VerificationLog
 
 __all__ = ["Acceptance", "BaseStationReport", "Naming", "Tally", "leaks_in", "verify_base_station"]
 
@@ -155,6 +157,20 @@ class _Played(NamedTuple):
     calls: int
     reasons: tuple[str, ...]
 
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> _Played:
+        told = {name: tuple(data[name]) for name in ("violations", "reasons")}
+        return cls(**{**data, **told})
+
+
+class _Wanted(NamedTuple):
+    """What is verified."""
+
+    seed: int
+    split: Split
+    language: str
+    every: int
+
 
 class _Checked(NamedTuple):
     """What was found out about one task."""
@@ -168,6 +184,17 @@ class _Checked(NamedTuple):
     leaks: tuple[str, ...]
     different: tuple[str, ...]
     replays: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**self._asdict(), "plays": {name: played._asdict() for name, played in self.plays.items()}}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> _Checked:
+        """Return what was written down; JSON knows lists alone."""
+        plays = {name: _Played.from_dict(played) for name, played in data["plays"].items()}
+        drawn = tuple((cause, accepted) for cause, accepted in data["drawn"])
+        told = {name: tuple(data[name]) for name in ("leaks", "different")}
+        return cls(**{**data, **told, "drawn": drawn, "plays": plays})
 
 
 def _missed(report: BaseStationReport) -> Iterator[str]:
@@ -208,6 +235,8 @@ def verify_base_station(
     *,
     every: int = 5,
     jobs: int = 1,
+    language: str = "en",
+    log: Path | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> BaseStationReport:
     """Verify generated tasks.
@@ -218,29 +247,38 @@ def verify_base_station(
         split: Their split.
         every: Baselines and cheats play every task whose position is a multiple of it.
         jobs: Processes that work at once; the report does not depend on it.
+        language: Language of tickets, policy and tools.
+        log: File to which what is found out about every task is written. Tasks that it tells of are not played again.
         on_progress: Called after every task with the number of tasks done and of all tasks.
 
     Raises:
-        ConfigurationError: If the split does not exist, or the number of tasks is negative.
+        ConfigurationError: If the split or the language does not exist, or the log is of something else.
     """
-    environment = BaseStation(split=split, count=count, seed=seed)
+    wanted = _Wanted(seed, split, language, every)
+    environment = _environment(wanted)
     report = BaseStationReport()
     _note(report, list(_leaks_in_tools(environment)), "leaks")
     with ExitStack() as stack:
-        for checked in _each(partial(_check, count, seed, split, every), count, jobs, stack):
+        kept = stack.enter_context(VerificationLog(log, wanted._asdict())) if log is not None else None
+        known = kept.known if kept is not None else {}
+        fresh = _each(partial(_check, wanted), [index for index in range(count) if index not in known], jobs, stack)
+        for index in range(count):
+            checked = _Checked.from_dict(known[index]) if index in known else next(fresh)
+            if kept is not None and index not in known:
+                kept.add(index, checked.to_dict())
             _add(report, checked)
             if on_progress is not None:
                 on_progress(report.tasks, count)
     return report
 
 
-def _each(check: Callable[[int], _Checked], count: int, jobs: int, stack: ExitStack) -> Iterator[_Checked]:
-    """Return what is found out about every task, in their order."""
-    if jobs <= 1:
-        return map(check, range(count))
+def _each(check: Callable[[int], _Checked], which: list[int], jobs: int, stack: ExitStack) -> Iterator[_Checked]:
+    """Return what is found out about tasks, in their order."""
+    if jobs <= 1 or not which:
+        return map(check, which)
     # Processes that are started afresh share nothing with this one, on every system alike.
-    pool = stack.enter_context(multiprocessing.get_context("spawn").Pool(min(jobs, count)))
-    return pool.imap(check, range(count), chunksize=2)
+    pool = stack.enter_context(multiprocessing.get_context("spawn").Pool(min(jobs, len(which))))
+    return pool.imap(check, which, chunksize=2)
 
 
 def _add(report: BaseStationReport, checked: _Checked) -> None:
@@ -291,8 +329,8 @@ def _failures(checked: _Checked) -> Iterator[str]:
 class _CountedTasks(BaseStationTasks):
     """Tasks that remember what was tried for them."""
 
-    def __init__(self, seed: int, split: Split, count: int) -> None:
-        super().__init__(seed, split, count)
+    def __init__(self, wanted: _Wanted, count: int) -> None:
+        super().__init__(wanted.seed, wanted.split, count, language=wanted.language)
         self.drawn: list[tuple[str, bool]] = []
 
     def _task_of(self, index: int, plan: Plan) -> Task | None:
@@ -301,12 +339,12 @@ class _CountedTasks(BaseStationTasks):
         return task
 
 
-def _check(count: int, seed: int, split: Split, every: int, index: int) -> _Checked:
+def _check(wanted: _Wanted, index: int) -> _Checked:
     """Return what is found out about the task at a position."""
-    environment = _environment(count, seed, split)
-    tasks = _CountedTasks(seed, split, count)
+    environment = _environment(wanted)
+    tasks = _CountedTasks(wanted, index + 1)
     task = tasks[index]
-    sampled = index % every == 0
+    sampled = index % wanted.every == 0
     players = {**PRIVILEGED, **BASELINES, **CHEATS} if sampled else PRIVILEGED
     plays: dict[str, _Played] = {}
     leaks = [*_leaks_in_opening(environment, task)]
@@ -324,8 +362,9 @@ def _check(count: int, seed: int, split: Split, every: int, index: int) -> _Chec
 
 
 @cache
-def _environment(count: int, seed: int, split: Split) -> BaseStation:
-    return BaseStation(split=split, count=count, seed=seed)
+def _environment(wanted: _Wanted) -> BaseStation:
+    """Return the environment; its own tasks are not asked for, so it needs none."""
+    return BaseStation(split=wanted.split, count=0, seed=wanted.seed, language=wanted.language)
 
 
 def _result(episode: Episode) -> _Played:

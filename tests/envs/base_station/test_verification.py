@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +52,34 @@ def test_processes_do_not_change_a_report(report: BaseStationReport) -> None:
     again = verify_base_station(4, 7, every=3, jobs=2, on_progress=lambda done, total: seen.append((done, total)))
     assert again == report
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
+
+
+def test_what_is_on_record_is_not_played_again(report: BaseStationReport, tmp_path: Path) -> None:
+    log = tmp_path / "new" / "log.jsonl"
+    assert verify_base_station(2, 7, every=3, log=log).tasks == 2
+    first = log.read_text(encoding="utf-8")
+    log.write_text(first + '{"index": 2, "fou', encoding="utf-8")
+    assert verify_base_station(4, 7, every=3, log=log) == report
+    whole = log.read_text(encoding="utf-8")
+    assert whole.startswith(first) and [json.loads(line).get("index") for line in whole.splitlines()] == [
+        None,
+        0,
+        1,
+        2,
+        3,
+    ]
+    changed = whole.replace('"success": true', '"success": false')
+    log.write_text(changed, encoding="utf-8")
+    assert verify_base_station(4, 7, every=3, log=log).players["oracle"].successes == 0
+    assert log.read_text(encoding="utf-8") == changed
+
+
+def test_the_log_of_something_else_is_refused(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    log.write_text("notes\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=r"is no log of .*begins with 'notes"):
+        verify_base_station(1, log=log)
+    assert log.read_text(encoding="utf-8") == "notes\n"
 
 
 def test_an_unknown_split_is_named() -> None:
