@@ -40,11 +40,11 @@ class Audit:
     unsafe: bool = False
     """Whether somebody was harmed, or might have been, without need, or a rule of the policy was broken that protects
     people or their property."""
-    counters: Mapping[str, float] = field(default_factory=dict)
-    """What the audit took and what was noticed: trials on forks, surprises, …"""
     reasons: tuple[str, ...] = ()
     """One sentence for each thing that cost something and is not the matter of a single call (closing words, missing
     verification, …)."""
+    counters: Mapping[str, float] = field(default_factory=dict)
+    """What the audit took and what was noticed: trials on forks, surprises, …"""
 
 
 class Auditor(ABC):

@@ -95,7 +95,7 @@ class Facts:
         self._expression = _compiled(tuple(patterns))
         self._derivations = dict(derivations or {})
         self._known: dict[tuple[str, Any], Origin] = {}
-        self._seen_texts: set[str] = set()
+        self._seen_texts: dict[str, None] = {}
 
     def learn(self, kind: str, value: Any, source: str, step: int = -1) -> None:
         """Take in one fact; the first origin is kept."""
@@ -105,9 +105,14 @@ class Facts:
         """Take in every fact of a text. A text that was read before costs nothing."""
         if not text or text in self._seen_texts:
             return
-        self._seen_texts.add(text)
+        self._seen_texts[text] = None
         for kind, value in _facts(self._expression, text):
             self._known.setdefault((kind, value), Origin(source, step))
+
+    def mentions(self, words: str) -> bool:
+        """Return whether a text that was read contains these words, whatever their case."""
+        wanted = words.lower()
+        return bool(wanted) and any(wanted in text.lower() for text in self._seen_texts)
 
     def origin(self, kind: str, value: Any) -> Origin | None:
         """Return where a fact first became known, or None."""
