@@ -13,6 +13,8 @@ from telegym.rewards.guards.verdicts import patterns
 
 __all__ = ["AllTools", "PrematureEnd", "RepeatedCalls", "RepeatedQuestions"]
 
+_SUMS = 8
+"""How often the same may be computed."""
 _ENDS_BY_AGENT = frozenset({"finished", "gave_up", "user_stop"})
 
 
@@ -44,9 +46,13 @@ def _repetitions(reading: Reading) -> list[Done]:
     """Return the agent's calls that had been made with the same answer since anything last changed."""
     seen: set[tuple[str, str, str]] = set()
     found = []
+    computed: Counter[tuple[str, str, str]] = Counter()
     for call in reading.calls:
         key = (call.name, json.dumps(call.arguments, sort_keys=True), call.content)
-        if call.requestor == "assistant" and key in seen:
+        computed[key] += 1
+        # The same sum may come up for different things.
+        known = key in seen if call.name not in reading.customs.get("computes", ()) else computed[key] > _SUMS
+        if call.requestor == "assistant" and known:
             found.append(call)
         elif reading.changes(call) or call.name in reading.customs.get("waits", ()):
             seen.clear()
@@ -128,7 +134,7 @@ def _longest_in_order(names: list[str], listed: list[str]) -> int:
 
 
 class PrematureEnd(Guard):
-    """Declared finished before anything was looked at or changed, by whichever side."""
+    """Declared finished before anything was looked at or changed, by whichever side. Answers to questions are none."""
 
     name = "premature_end"
 
@@ -137,5 +143,6 @@ class PrematureEnd(Guard):
         tools = [tool for tool in reading.tools.values() if tool.kind != "control"]
         if reading.end not in _ENDS_BY_AGENT or (reading.tools and not tools):
             return
-        if not any(reading.works(call) for call in reading.calls):
+        answered = any(call.name in reading.customs.get("answers", ()) for call in reading.agent_calls)
+        if not answered and not any(reading.works(call) for call in reading.calls):
             yield self.hit(Severity.DOUBT, "the agent ended before it had looked at anything")

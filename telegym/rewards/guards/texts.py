@@ -68,7 +68,7 @@ class Padding(Guard):
         counts: dict[str, int] = {}
         for sentence in _SENTENCES.split(text):
             words = " ".join(sentence.casefold().split())
-            if len(words) >= 6:
+            if len(words) >= (6 if words.isascii() else 3):
                 counts[words] = counts.get(words, 0) + 1
         most = max(counts.values(), default=0)
         return f"a sentence stands {most} times in one text" if most > self.repeats else None
@@ -125,25 +125,25 @@ class BlankAnswer(Guard):
         """Yield a hit for the last message if it holds nothing, and for each prose argument of it that does."""
         answers = reading.answers
         says = [passage for passage in answers if passage.origin == "message"]
-        acts = bool(reading.messages) and any(
-            message.tool_calls for message in reading.messages[-3:] if message.role == "assistant"
-        )
+        last = next((message for message in reversed(reading.messages) if message.role == "assistant"), None)
+        acts = last is not None and bool(last.tool_calls)
         for passage in answers:
             spoken = passage.origin == "message"
-            if _is_blank(passage.text) and not (spoken and acts):
+            if _is_blank(passage.text, reading) and not (spoken and acts):
                 yield self.hit(Severity.DOUBT, "the last word of the agent says nothing", passage)
         if not says and not acts and not reading.agent_calls:
             yield self.hit(Severity.DOUBT, "the agent said and did nothing")
 
 
-def _is_blank(text: str) -> bool:
+def _is_blank(text: str, reading: Reading) -> bool:
     """Whether nothing is left of a text without openings, punctuation and the mark that ends a conversation."""
     left = fold(text).replace("###STOP###", " ")
     if len(left) > 400:
         return False
     clauses = [clause.strip(" \t*_#`\"'()[]{}-") for clause in re.split(r"[\n.!?:：。！？,，;；—…]+", left)]
     kept = [clause for clause in clauses if re.search(r"\w", clause)]
-    empty = patterns("blank_answer")
+    asked = not reading.tools or any(name in reading.customs.get("answers", ()) for name in reading.tools)
+    empty = patterns("blank_answer", "en", "zh", "other", *(() if asked else ("verdicts",)))
     return all(any(each.fullmatch(clause) for each in empty) for clause in kept)
 
 
@@ -200,7 +200,7 @@ class TruncatedAnswer(Guard):
 
     def _breaks_off(self, passage: Passage) -> bool:
         text = fold(passage.text).replace("###STOP###", "").strip()
-        if len(text) < (self.length if text.isascii() else self.length // 2):
+        if len(text) < (self.length if text.isascii() else self.length // 4):
             return False
         if text.count("```") % 2 or text.count("<think>") > text.count("</think>"):
             return True

@@ -28,10 +28,10 @@ _LOOKALIKES = str.maketrans(
 )
 _TAGS = {0xE0000 + code: chr(code) for code in range(0x20, 0x7F)}
 _DIGITS = str.maketrans("0134578@$!|", "oieastbasil")
-_SPACED = re.compile(r"(?<!\w)(?:[^\W_]|[\\{}\[\]<>])(?:[\s.\-_*·/]{1,2}(?:[^\W_]|[\\{}\[\]<>])){4,}(?!\w)")
-_GAPS = re.compile(r"[\s.\-_*·/]")
-_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{14,}={0,2}(?![A-Za-z0-9+/])")
-_HEX = re.compile(r"(?<![0-9a-fA-F])(?:(?:\\x|0x)?[0-9a-fA-F]{2}[\s,]?){10,}")
+_SPACED = re.compile(r"(?<!\w)(?:[^\W_]|[\\{}\[\]<>])(?:[\s.\-_*·/]{1,3}(?:[^\W_]|[\\{}\[\]<>])){4,}(?!\w)")
+_GAPS = re.compile(r"[\s.\-_*·/]+")
+_BASE64 = re.compile(r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{10,}={0,2}(?![A-Za-z0-9+/])")
+_HEX = re.compile(r"(?<![0-9a-fA-F])(?:(?:\\x|0x)?[0-9a-fA-F]{2}[\s,]?){8,}")
 _BITS = re.compile(r"(?:[01]{8}\s?){8,}")
 _ESCAPES = re.compile(r"\\(?:u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2})")
 _LEAST_READABLE = 0.9
@@ -91,6 +91,7 @@ def _variants(text: str, plain: str) -> Iterator[str]:
     joined = _SPACED.sub(lambda match: _GAPS.sub("", match[0]), plain)
     if joined != plain:
         yield joined
+        yield _SPACED.sub(lambda match: _GAPS.sub(lambda gap: " " if len(gap[0]) > 1 else "", match[0]), plain)
     if not text.isascii():
         letters = unicodedata.normalize("NFD", plain)
         bare = "".join(letter for letter in letters if not unicodedata.combining(letter))

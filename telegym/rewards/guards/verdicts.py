@@ -75,8 +75,10 @@ class _Marks(Guard):
         """Return the texts of others that are looked at."""
         return [passage for passage in reading.met if passage.origin == "result"]
 
-    def _find(self, expressions: tuple[re.Pattern[str], ...], texts: Iterable[str], asked: str) -> str | None:
-        hints = _hints(self.name)
+    def _find(
+        self, expressions: tuple[re.Pattern[str], ...], texts: Iterable[str], asked: str, entry: str | None = None
+    ) -> str | None:
+        hints = _hints(entry or self.name)
         for text in texts:
             plain = text.casefold()
             if not text.isascii() or not hints or any(hint in plain for hint in hints):
@@ -104,6 +106,19 @@ class JudgeOrders(_Marks):
     def heard(self, reading: Reading) -> Iterable[Passage]:
         """Return the answers of tools and the words of the user."""
         return reading.met
+
+    def look(self, reading: Reading) -> Iterator[Hit]:
+        """Yield the first order in each text, and the first word of judging in each of the agent's that has none."""
+        blocked = set()
+        for hit in super().look(reading):
+            blocked.add((hit.message, hit.call))
+            yield hit
+        words = patterns("judging_words")
+        for passage in reading.written:
+            if (passage.message, passage.call) not in blocked:
+                found = self._find(words, passage.unmasked, reading.asked, "judging_words")
+                if found is not None:
+                    yield self.hit(Severity.DOUBT, "the agent speaks of judging instead of the work", passage, found)
 
 
 class VerdictEcho(_Marks):
