@@ -27,7 +27,7 @@ from telegym.envs.base_station.observations import (
     site_of,
 )
 
-__all__ = ["Hypothesis", "Signs", "hypotheses", "signs", "weigh"]
+__all__ = ["Hypothesis", "Signs", "hypotheses", "open_questions", "signs", "weigh"]
 
 Status = Literal["open", "supported", "confirmed"]
 
@@ -92,6 +92,30 @@ def weigh(seen: Observations) -> tuple[Hypothesis, ...]:
     found = [item for code, row in signs().items() for item in _of_cause(seen, code, row)]
     order = {"confirmed": 0, "supported": 1, "open": 2}
     return tuple(sorted(found, key=lambda item: order[item.status]))
+
+
+def open_questions(seen: Observations, item: Hypothesis) -> tuple[str, ...]:
+    """Return what could still be looked at that would show or exclude a cause: `kind.fact`, as in the table.
+
+    Args:
+        seen: What was seen.
+        item: A cause that is possible.
+    """
+    row = signs()[item.code]
+    clauses = {clause for condition in (*row.excluded, *row.confirmed) for clause in _clauses(condition)}
+    found = {f"{clause.kind}.{clause.name}" for clause in clauses if _is_unanswered(seen, item.element_id, clause)}
+    return tuple(sorted(found))
+
+
+def _is_unanswered(seen: Observations, name: str, clause: _Clause) -> bool:
+    """Return whether nobody has looked at what a clause asks; of alarms, notices and logs lists tell all at once."""
+    if clause.negated or clause.name.startswith(_LISTED):
+        return False
+    return not any(seen.of(subject, clause.name) for subject in _related(seen, name, clause.kind))
+
+
+_LISTED = ("alarm.", "notice.", "changed.", "log_", "visit.", "present.", "raised.", "times.", "under.", "reference.")
+"""How the names of facts begin that are told by lists."""
 
 
 def _of_cause(seen: Observations, code: str, row: Signs) -> Iterator[Hypothesis]:

@@ -28,11 +28,13 @@ __all__ = [
     "RecordLike",
     "Table",
     "as_number",
+    "conclude",
     "kind_of",
     "layer_sector_of",
     "observe",
     "parse",
     "site_of",
+    "take_in",
 ]
 
 REGION = "region"
@@ -318,26 +320,37 @@ def observe(calls: Iterable[RecordLike]) -> Observations:
     """Return what calls and their answers say."""
     seen = Observations()
     for index, record in enumerate(calls):
-        seen.present = index
-        name, arguments = record.call.name, record.call.arguments
-        _focus(seen, arguments, index)
-        if record.error is not None:
-            _read_refusal(seen, name, arguments, record.content)
-            continue
-        if name.startswith(CHANGING) and name != "run_battery_test" and seen.first_change is None:
-            seen.first_change = index
-        reader = _READERS.get(name)
-        result = parse(record.content)
-        if result.value("oam_state") == "LOST":
-            _read_snapshot(seen, arguments, result)
-        elif reader is not None:
-            with suppress(KeyError):  # a result that has not the columns of its tool says nothing
-                reader(seen, arguments, result, seen.note)
-    _conclude(seen)
+        take_in(seen, index, record)
+    conclude(seen)
     return seen
 
 
-def _conclude(seen: Observations) -> None:
+def take_in(seen: Observations, index: int, record: RecordLike) -> None:
+    """Add what one more call says; `conclude` has to follow before anything is weighed.
+
+    Args:
+        seen: What was seen before; it is changed.
+        index: Index of the call.
+        record: The call and its answer.
+    """
+    seen.present = index
+    name, arguments = record.call.name, record.call.arguments
+    _focus(seen, arguments, index)
+    if record.error is not None:
+        _read_refusal(seen, name, arguments, record.content)
+        return
+    if name.startswith(CHANGING) and name != "run_battery_test" and seen.first_change is None:
+        seen.first_change = index
+    reader = _READERS.get(name)
+    result = parse(record.content)
+    if result.value("oam_state") == "LOST":
+        _read_snapshot(seen, arguments, result)
+    elif reader is not None:
+        with suppress(KeyError):  # a result that has not the columns of its tool says nothing
+            reader(seen, arguments, result, seen.note)
+
+
+def conclude(seen: Observations) -> None:
     """Compare what was measured with how it should be."""
     for line in seen.known("antenna"):
         ratio, new = (as_number(seen.latest(line, name) or "") for name in ("vswr", "commissioned_vswr"))

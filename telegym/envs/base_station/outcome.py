@@ -26,7 +26,7 @@ from telegym.envs.base_station.objects import (
     PowerSystem,
     Router,
 )
-from telegym.envs.base_station.policy import PolicyConstants, Verdict, Violation, judge
+from telegym.envs.base_station.policy import PolicyConstants, Trace, Verdict, Violation, judge
 from telegym.envs.base_station.power_model import mains_live
 from telegym.envs.base_station.priority import priorities
 from telegym.envs.base_station.process.field import work_cost_eur
@@ -46,7 +46,20 @@ from telegym.envs.base_station.questions import check_answer
 if TYPE_CHECKING:
     from telegym.core.episode import Episode
 
-__all__ = ["Par", "cost_eur", "measured_par", "outcome", "par_of", "verdict_of", "violations_of"]
+__all__ = [
+    "SELF_HEALING",
+    "Par",
+    "cost_eur",
+    "dealt_with",
+    "harmed",
+    "left_behind",
+    "measured_par",
+    "outcome",
+    "par_of",
+    "trace_of",
+    "verdict_of",
+    "violations_of",
+]
 
 WEIGHTS = {
     "diagnosis": 0.30,
@@ -128,8 +141,8 @@ def _case_score(episode: Episode, network: Network, truth: CaseTruth) -> Score:
     ticket = network.get(Ticket, TICKET)
     alone = truth.network.fork()
     alone.advance(max(network.now - alone.now, 0))
-    left = _left_behind(network)
-    restored = all(_dealt_with(network, defect) for defect in truth.defects)
+    left = left_behind(network)
+    restored = all(dealt_with(network, defect) for defect in truth.defects)
     verdict = _judge(episode, network, truth, restored=restored, left=left)
     par = par_of(episode)
     parts = {
@@ -165,12 +178,21 @@ def verdict_of(episode: Episode) -> Verdict:
     Raises:
         TypeError: If it is no episode of base-station maintenance.
     """
+    return judge(trace_of(episode), getattr(episode.environment, "constants", PolicyConstants()))
+
+
+def trace_of(episode: Episode) -> Trace:
+    """Return an episode about a case as the rules of the policy see it.
+
+    Raises:
+        TypeError: If it is no episode of base-station maintenance.
+    """
     network = episode.world
     if not isinstance(network, Network):
         raise TypeError(f"the policy needs a Network, not a {type(network).__name__}")
     truth = truth_of(episode.task.data)
-    restored = all(_dealt_with(network, defect) for defect in truth.defects)
-    return _judge(episode, network, truth, restored=restored, left=_left_behind(network))
+    restored = all(dealt_with(network, defect) for defect in truth.defects)
+    return make_trace(network, truth, restored=restored, left_behind=left_behind(network))
 
 
 def _judge(episode: Episode, network: Network, truth: CaseTruth, *, restored: bool, left: list[str]) -> Verdict:
@@ -202,16 +224,16 @@ def _failed(
     """Return the assertions that do not hold, each with a sentence."""
     kind = episode.task.data["kind"]
     ticket = network.get(Ticket, TICKET)
-    harmed = _harmed(network, alone)
+    worse = harmed(network, alone)
     cost, spent, allowed = cost_eur(network), _minutes(network, truth), _time_limit(truth, par)
     budget = SLACK_FACTOR * par.cost_eur + SLACK_EUR
     found: dict[str, str | bool] = {
         "named": _diagnosis(truth, ticket.diagnoses, strict=True) < 1.0 and "the diagnosis is missing or wrong",
         "closed": _closing_fault(ticket, kind),
-        "undamaged": bool(harmed) and f"worse than without the agent: {', '.join(harmed[:5])}",
+        "undamaged": bool(worse) and f"worse than without the agent: {', '.join(worse[:5])}",
         "tidy": bool(left) and f"left behind: {', '.join(left[:5])}",
         "lawful": verdict.hard and "a hard rule was broken",
-        "restored": not all(_dealt_with(network, defect) for defect in truth.defects) and "the cause is still there",
+        "restored": not all(dealt_with(network, defect) for defect in truth.defects) and "the cause is still there",
         "in_time": spent > allowed and f"took {spent:.0f} minutes, {allowed:.0f} are allowed",
         "in_budget": cost > budget and f"cost {cost:.0f} EUR, {budget:.0f} are allowed",
         "prevented": kind == "PRV" and _not_prevented(network, truth, par),
@@ -301,7 +323,7 @@ def _match(network: Network, defect: Defect, code: str, element: str) -> float:
     return 0.5 if related and element in {item.element_id for item in known} else 0.0
 
 
-def _dealt_with(network: Network, defect: Defect) -> bool:
+def dealt_with(network: Network, defect: Defect) -> bool:
     """Return whether a cause is gone, needs no repair, or was handed over to who may take it."""
     if defect.code in SELF_HEALING or fault(defect.code).cleared(network, defect):
         return True
@@ -316,7 +338,7 @@ def _takers(code: str) -> tuple[str | None, ...]:
 
 def _service(network: Network, alone: Network, truth: CaseTruth) -> float:
     """Return the share of what customers would have lost that was recovered, or of causes where they lose nothing."""
-    dealt = sum(_dealt_with(network, defect) for defect in truth.defects) / max(len(truth.defects), 1)
+    dealt = sum(dealt_with(network, defect) for defect in truth.defects) / max(len(truth.defects), 1)
     now, without = _lost_now(network), _lost_now(alone)
     if without < NOTICEABLE_USERS:
         return dealt if now < NOTICEABLE_USERS else 0.0
@@ -331,7 +353,7 @@ def _lost_now(network: Network) -> float:
     return float(lost_users(network.region, view, healthy, network.hour_of_week).sum())
 
 
-def _harmed(network: Network, alone: Network) -> list[str]:
+def harmed(network: Network, alone: Network) -> list[str]:
     """Return cells that are out of service, though they would not be had nobody done anything."""
     out = [cell.id for cell in network.all(Cell) if not works.in_service(network, cell.id)]
     return [name for name in out if works.in_service(alone, name)]
@@ -345,7 +367,7 @@ def _verified(verdict: Verdict, ticket: Ticket, left: list[str]) -> float:
     return 0.5 * checked + 0.5 * (not left)
 
 
-def _left_behind(network: Network) -> list[str]:
+def left_behind(network: Network) -> list[str]:
     """Return open work, locks and temporary settings that the agent made and did not take back."""
     orders = (item for item in network.all(WorkOrder) if item.created_s >= network.start_s)
     found = [order.id for order in orders if order.state in (WorkState.EN_ROUTE, WorkState.ON_SITE)]

@@ -14,7 +14,7 @@ from telegym.core.messages import Message, ToolCall
 if TYPE_CHECKING:
     from telegym.core.episode import Episode
 
-__all__ = ["Call", "Player", "Reply", "Steps", "as_message", "next_call", "play"]
+__all__ = ["Call", "Player", "Reply", "Steps", "as_message", "next_call", "play", "without_repeats"]
 
 _T = TypeVar("_T")
 
@@ -96,3 +96,57 @@ def _made(episode: Episode, call: Call, position: int) -> int | None:
 def _reply(episode: Episode, index: int) -> Reply:
     record = episode.calls[index]
     return Reply(record.content, record.error is not None, record.minutes)
+
+
+def without_repeats(player: Player, fresh_min: float = 15.0) -> Player:
+    """Return a player who does not ask again what was answered just before, while nothing has happened since.
+
+    Args:
+        player: The player; its own procedure is told the answer that it got before.
+        fresh_min: For how many minutes an answer is still good.
+    """
+
+    def careful(episode: Episode) -> Steps[None]:
+        steps, known = player(episode), _Memory(fresh_min)
+        try:
+            call = next(steps)
+            while True:
+                reply = known.recall(call)
+                if reply is None:
+                    reply = yield call
+                    known.learn(call, reply)
+                call = steps.send(reply)
+        except StopIteration:
+            return
+
+    return careful
+
+
+class _Memory:
+    """Answers that are still good."""
+
+    def __init__(self, fresh_min: float) -> None:
+        self._fresh_min = fresh_min
+        self._known: dict[str, tuple[float, Reply]] = {}
+        self._elapsed = 0.0
+
+    def recall(self, call: Call) -> Reply | None:
+        """Return the answer to a read that is still good, as one that takes no time."""
+        known = self._known.get(f"{call.tool}{sorted(call.arguments.items(), key=str)}")
+        if known is None or self._elapsed - known[0] >= self._fresh_min:
+            return None
+        return known[1]._replace(minutes=0.0)
+
+    def learn(self, call: Call, reply: Reply) -> None:
+        """Keep an answer; what was known before a change or a wait is good no more."""
+        self._elapsed += reply.minutes
+        if call.tool.startswith(_READS) and not reply.error:
+            self._known[f"{call.tool}{sorted(call.arguments.items(), key=str)}"] = (self._elapsed, reply)
+        elif not call.tool.startswith((*_READS, *_TALKS)) and not reply.error:
+            self._known.clear()
+
+
+_READS = ("get_", "list_", "compute_", "search_", "rank_")
+"""How the names of tools begin that only read."""
+_TALKS = ("run_", "notify_", "update_ticket", "ask_", "request_", "escalate_", "submit_")
+"""How the names of tools begin after which what was read is still so."""
