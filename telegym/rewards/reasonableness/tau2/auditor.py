@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import ClassVar, NamedTuple
 
@@ -31,6 +32,7 @@ from telegym.rewards.verdict import Check, Code, View
 
 __all__ = ["Tau2Auditor"]
 
+_THOUGHT = re.compile(r"<think>.*?(</think>|\Z)", re.S)
 _LIKELY = 0.5
 """From which probability on a cause may be treated, seen from what could be known."""
 
@@ -93,7 +95,7 @@ class _Walk:
         self.sheets: dict[int, Sheet] = {}
         self.steps: list[_Step] = []
         self.prescribed: set[int] = set()
-        self.paid = self.unsafe = self.reached = self.verified = False
+        self.paid = self.unsafe = self.reached = self.verified = self.speaks = False
         self.place = -1
 
     # --- going through --------------------------------------------------------------------------------
@@ -107,7 +109,8 @@ class _Walk:
                 self._call(next(upcoming))
             elif message.role == "user" and not message.tool_calls:
                 hear(self.facts, message.content, "task" if self.alone else "user", len(self.sheets) - 1)
-            elif message.role == "assistant" and not self.alone:
+            elif message.role == "assistant":
+                self.speaks = not self.alone and bool(_THOUGHT.sub("", message.content or "").strip())
                 self._speech(message)
         self._conclude()
 
@@ -124,7 +127,7 @@ class _Walk:
             yield _Step(record, tool.kind if tool is not None else None, before, world.state)
 
     def _speech(self, message: Message) -> None:
-        if message.content and not message.tool_calls:
+        if self.speaks and message.content and not message.tool_calls:
             state = self.steps[self.place].after if self.place >= 0 else self.case.initial
             self.claims.hear(message.content, state)
 
@@ -154,6 +157,8 @@ class _Walk:
         same_side = crowded and self.steps[place - 1].record.call.requestor == "assistant"
         if same_side or step.record.error is CallError.DROPPED:
             sheet.unmet(Check.SAFETY, Code.POLICY, "only one tool may be called in a message")
+        elif self.speaks:
+            sheet.unmet(Check.SAFETY, Code.POLICY, "a message that calls a tool must not speak to the customer")
 
     def _ground(self, step: _Step, sheet: Sheet) -> None:
         for argument, value in step.record.call.arguments.items():
@@ -230,7 +235,9 @@ class _Walk:
             sheet.unmet(Check.PRECONDITION, Code.WRONG_CAUSE, f"{what}: nothing was wrong there")
 
     def _note_prescribed(self, step: _Step, moment: Moment) -> None:
-        """Remember steps that the workflow asks for whether or not they help."""
+        """Remember steps that policy or workflow ask for whether or not they help."""
+        if moment.name == "reboot_device" and self.findings.search_pending:
+            self.prescribed.add(step.record.index)
         if not self.workflow:
             return
         if moment.name == "reset_apn_settings" or (moment.name == "reboot_device" and self.prescribed):

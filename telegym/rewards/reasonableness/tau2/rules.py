@@ -164,7 +164,7 @@ _CAUSES: dict[str, Callable[[Moment, Beliefs], int]] = {
     "reseat_sim_card": lambda moment, b: b.missing,
     "reset_apn_settings": _apn,
     "set_apn_settings": _set_apn,
-    "reboot_device": lambda moment, b: b.pending | b.stale,
+    "reboot_device": lambda moment, b: b.all if moment.findings.search_pending else b.pending | b.stale,
     "set_network_mode_preference": _mode,
     "disconnect_vpn": _vpn,
     "grant_app_permission": _permission,
