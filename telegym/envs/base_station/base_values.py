@@ -23,7 +23,7 @@ from telegym.envs.base_station.radio import asleep, serves
 from telegym.envs.base_station.region import Region, build_region
 from telegym.envs.base_station.view import CellView, View
 
-__all__ = ["STORM_PCT", "LayerView", "base_values"]
+__all__ = ["STORM_PCT", "LayerView", "base_values", "foreign_share"]
 
 Array = NDArray[np.float64]
 
@@ -143,16 +143,11 @@ class LayerView:
         return table
 
     def _share(self, mass: Array) -> Array:
-        """Return a mass of a cell's border as a share of all of it."""
-        result: Array = mass / np.maximum(self.region.overlap[self.tag].sum(axis=1), 1e-12)
-        return result
+        return _share_of_border(self.region, self.tag, mass)
 
     def _foreign(self) -> Array:
         """Return the share of a cell's border whose tracking area is not as built."""
-        wrong = self.traits.foreign
-        if not wrong.any():
-            return np.zeros(len(self.cells))
-        return np.where(wrong > 0, 0.35, 0.25 * self._share(self.region.overlap[self.tag] @ wrong))
+        return _foreign_share(self.region, self.tag, self.traits.foreign)
 
     def _refused(self) -> Array:
         """Return the share of a cell's border towards cells that radiate but let nobody in."""
@@ -231,6 +226,35 @@ class LayerView:
             false[:, one] += 1.6 * attempts[:, other]
             false[:, other] += 1.6 * attempts[:, one]
         return false
+
+
+def _share_of_border(region: Region, tag: str, mass: Array) -> Array:
+    """Return masses of cells' borders as shares of all of them."""
+    result: Array = mass / np.maximum(region.overlap[tag].sum(axis=1), 1e-12)
+    return result
+
+
+def _foreign_share(region: Region, tag: str, wrong: Array) -> Array:
+    """Return the share of cells' borders whose tracking area is not as built.
+
+    Args:
+        region: The region.
+        tag: The band.
+        wrong: 1 for cells whose own is not as built, else 0.
+    """
+    if not wrong.any():
+        return np.zeros(len(wrong))
+    return np.where(wrong > 0, 0.35, 0.25 * _share_of_border(region, tag, region.overlap[tag] @ wrong))
+
+
+def foreign_share(region: Region, view: View, tag: str) -> Array | None:
+    """Return the share of cells' borders whose tracking area is not as built; None if that is nowhere."""
+    wrong = []
+    for name in region.cells_of[tag]:
+        built = region.records[name]
+        assert isinstance(built, Cell)
+        wrong.append(view.cells[name].cell.tac != built.tac)
+    return _foreign_share(region, tag, np.array(wrong, float)) if any(wrong) else None
 
 
 _LATEST: Recent[tuple[str, int, str], list[LayerView]] = Recent(_ROOM_FOR_LATEST)

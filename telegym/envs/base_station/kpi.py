@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, lru_cache
 from importlib import resources
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import yaml
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from telegym.envs.base_station import radio
-from telegym.envs.base_station.base_values import STORM_PCT, LayerView, base_values
+from telegym.envs.base_station.base_values import STORM_PCT, LayerView, base_values, foreign_share
 from telegym.envs.base_station.memory import Recent
 from telegym.envs.base_station.noise import mix, normals
 from telegym.envs.base_station.physics.spectrum import LAYERS
@@ -123,19 +123,20 @@ def bins_and_expected(
 ) -> tuple[Array, Array]:
     """Return several indicators of a cell, and what they would be on average had the first view held all the time."""
     tag, row = _place(region, cell_id)
-    columns = _columns(tuple(names))
+    wanted = tuple(names)
+    columns = _columns((*wanted, *_TRIES))
 
-    def pick(values: Array, places: Places) -> Array:
-        found: Array = values[places, row]
+    def pick(values: Array, places: Places | int) -> Array:
+        found: Array = values[places, row][..., columns]
         return found
 
     everything = _base(region, epochs, tag, pick, first, count)
-    base = everything[columns]
-    noise = _noise(_phases(region.archetype, region.seed, (cell_id,), tuple(names)), first, count)
-    scattered = _scattered(tuple(names), base, everything[_columns(_TRIES)[0]], noise)
+    base = everything[:-1]
+    noise = _noise(_phases(region.archetype, region.seed, (cell_id,), wanted), first, count)
+    scattered = _scattered(wanted, base, everything[-1], noise)
     if _alone(epochs, first, count) is epochs[0].view:
         return scattered, base
-    return scattered, _held(region, epochs[0].view, tag, pick, first, count)[columns]
+    return scattered, _held(region, epochs[0].view, tag, pick, first, count)[:-1]
 
 
 @lru_cache(maxsize=16_384)
@@ -165,7 +166,7 @@ def layer_bins(region: Region, epochs: Sequence[Epoch], tag: str, name: str, fir
         _base(region, epochs, tag, lambda values, places: values[places, :, of_tries], first, count) if ratio else base
     )
     noise = _noise(_phases(region.archetype, region.seed, region.cells_of[tag], (name,)), first, count)
-    return _scatter(_kpis()[name].noise, _kpis()[name].spread, base, tries, noise)
+    return _scatter(_kinds((name,))[0], base, tries, noise)
 
 
 def expected_bins(region: Region, view: View, cell_id: str, name: str, first: int, count: int) -> Array:
@@ -189,18 +190,24 @@ def _alone(epochs: Sequence[Epoch], first: int, count: int) -> View | None:
 
 
 Places = NDArray[np.intp]
-Pick = Callable[[Array, Places], Array]
+Pick = Callable[[Array, Places | int], Array]
 """Takes what is wanted out of base values, hours x cells x indicators, at places of hours: something for each."""
+
+
+@lru_cache(maxsize=1024)
+def _span(first: int, count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the hours that periods are in, and how many periods are in each."""
+    begin, end = first // 4, (first + count - 1) // 4 + 1
+    widths = np.full(end - begin, 4)
+    widths[0] -= first - 4 * begin
+    widths[-1] -= 4 * end - first - count
+    return np.arange(begin, end), widths
 
 
 def _held(region: Region, view: View, tag: str, pick: Pick, first: int, count: int) -> Array:
     """Return base values under one view, whatever is picked x periods."""
-    begin, end = first // 4, (first + count - 1) // 4 + 1
-    values = pick(*_hours(region, view, tag, np.arange(begin, end)))
-    widths = np.full(end - begin, 4)
-    widths[0] -= first - 4 * begin
-    widths[-1] -= 4 * end - first - count
-    return np.repeat(values.T, widths, axis=1)
+    hours, widths = _span(first, count)
+    return pick(*_hours(region, view, tag, hours)).T.repeat(widths, axis=1)
 
 
 def _base(region: Region, epochs: Sequence[Epoch], tag: str, pick: Pick, first: int, count: int) -> Array:
@@ -226,8 +233,20 @@ def _base(region: Region, epochs: Sequence[Epoch], tag: str, pick: Pick, first: 
 
 def _weighted(region: Region, views: Sequence[tuple[View, int]], tag: str, pick: Pick, period: int) -> Array:
     """Return the mean of values over the seconds that views held; times without a value do not count."""
-    hour = np.array([period // 4])
-    values = [(pick(*_hours(region, view, tag, hour))[0], seconds) for view, seconds in views]
+    hour, _ = _span(4 * (period // 4), 4)
+    values, summed, total = [], np.zeros(()), 0
+    for view, seconds in views:
+        known, places = _hours(region, view, tag, hour)
+        values.append((pick(known, int(places[0])), seconds))
+        summed, total = summed + values[-1][0] * seconds, total + seconds
+    if np.isnan(summed).any():
+        return _weighted_known(values)
+    result: Array = summed / total
+    return result[:, None]
+
+
+def _weighted_known(values: Sequence[tuple[Array, int]]) -> Array:
+    """Return the mean of those values that are known; NaN where none is."""
     summed, total = np.zeros(len(values[0][0])), np.zeros(len(values[0][0]))
     for value, seconds in values:
         known = value == value
@@ -262,50 +281,75 @@ def _table_of_normals() -> Array:
     return normals(0, "scatter of indicators", 16_384)
 
 
+@lru_cache(maxsize=1024)
+def _steps(first: int, count: int) -> tuple[Integers, Integers]:
+    """Return how far noise has gone on in each period: the fast and the hourly part."""
+    periods = np.arange(first, first + count, dtype=np.int64)
+    return periods * 2_654_435_761, (periods >> 2) * 40_503
+
+
 def _noise(phases: tuple[Integers, Integers], first: int, count: int) -> Array:
     """Return unit noise with a fast and an hourly part, by random access; phases x periods."""
-    periods = np.arange(first, first + count, dtype=np.int64)
-    fast = ((periods * 2_654_435_761 + phases[0]) >> 3) & 16_383
-    slow = ((periods >> 2) * 40_503 + phases[1]) & 16_383
-    values = _table_of_normals()
-    result: Array = 0.8 * values[fast] + 0.6 * values[slow]
+    steps, values = _steps(first, count), _table_of_normals()
+    fast = ((steps[0] + phases[0]) >> 3) & 16_383
+    slow = (steps[1] + phases[1]) & 16_383
+    result: Array = 0.8 * values.take(fast) + 0.6 * values.take(slow)
     return result
 
 
+class _Scatter(NamedTuple):
+    """Indicators that scatter in one way."""
+
+    kind: Noise
+    """How: `count` and `scale` are the same as `share`, with no upper bound."""
+    rows: NDArray[np.intp]
+    """Which of the indicators."""
+    spread: Array
+    """How much, a column."""
+    most: Array
+    """Upper bound, a column."""
+
+
 @lru_cache(maxsize=1024)
-def _kinds(names: tuple[str, ...]) -> list[tuple[Noise, NDArray[np.intp], Array]]:
-    """Return the kinds of scatter of indicators, with the rows that have each, and their spreads as a column."""
+def _kinds(names: tuple[str, ...]) -> list[_Scatter]:
+    """Return the kinds of scatter of indicators, with the rows that have each."""
     rows: dict[Noise, list[int]] = {}
     for row, name in enumerate(names):
-        rows.setdefault(_kpis()[name].noise, []).append(row)
-    return [
-        (kind, np.array(found, dtype=np.intp), np.array([[_kpis()[names[row]].spread] for row in found]))
-        for kind, found in rows.items()
-    ]
+        noise = _kpis()[name].noise
+        rows.setdefault("share" if noise in ("count", "scale") else noise, []).append(row)
+    found = []
+    for kind, places in rows.items():
+        known = [_kpis()[names[place]] for place in places]
+        spread = np.array([[item.spread] for item in known])
+        most = np.array([[100.0 if item.noise == "share" else np.inf] for item in known])
+        found.append(_Scatter(kind, np.array(places, dtype=np.intp), spread, most))
+    return found
 
 
 def _scattered(names: tuple[str, ...], base: Array, tries: Array, noise: Array) -> Array:
     """Return indicators with their scatter, indicators x periods."""
     kinds = _kinds(names)
     if len(kinds) == 1:
-        return _scatter(kinds[0][0], kinds[0][2], base, tries, noise)
+        return _scatter(kinds[0], base, tries, noise)
     found = np.empty(base.shape)
-    for kind, rows, spread in kinds:
-        found[rows] = _scatter(kind, spread, base[rows], tries, noise[rows])
+    for kind in kinds:
+        found[kind.rows] = _scatter(kind, base.take(kind.rows, 0), tries, noise.take(kind.rows, 0))
     return found
 
 
-def _scatter(kind: Noise, spread: Array | float, base: Array, tries: Array, noise: Array) -> Array:
-    if kind == "state":
+def _scatter(how: _Scatter, base: Array, tries: Array, noise: Array) -> Array:
+    if how.kind == "state":
         return base
-    if kind == "level":
-        return base + spread * noise
-    if kind == "ratio":
-        chance = (base / 100.0).clip(0.0, 1.0)
-        deviation: Array = np.sqrt(chance * (1 - chance) / np.maximum(tries, 30.0))
-        return (base + 100.0 * deviation * noise).clip(0.0, 100.0)
-    scaled: Array = np.maximum(base * (1 + spread * noise), 0.0)
-    return np.minimum(scaled, 100.0) if kind == "share" else scaled
+    if how.kind == "level":
+        return base + how.spread * noise
+    if how.kind == "ratio":
+        chance = np.minimum(np.maximum(base / 100.0, 0.0), 1.0)
+        deviation = np.sqrt(chance * (1 - chance) / np.maximum(tries, 30.0))
+        ratio: Array = np.minimum(np.maximum(base + 100.0 * deviation * noise, 0.0), 100.0)
+        # A zero is never negative.
+        return ratio + 0.0
+    scaled: Array = np.minimum(np.maximum(base * (1 + how.spread * noise), 0.0), how.most)
+    return scaled
 
 
 def users_now(region: Region, view: View, cell_id: str, hour_of_week: int) -> float:
@@ -324,7 +368,8 @@ def processor_load_now(region: Region, view: View, cell_id: str, hour_of_week: i
         return 0.0
     load = layer_hour(region, view, tag, hour_of_week).solved.load[row]
     used = 0.0 if asleep(seen) or seen.muted else float(load)
-    storm = STORM_PCT * float(_layer_view(region, view, tag).foreign[row])
+    foreign = _foreign_of(region, view, tag)
+    storm = 0.0 if foreign is None else STORM_PCT * float(foreign[row])
     return round(min(max(22.0 + 35.0 * used + storm + view.nodes[seen.cell.node_id].cpu_extra_pct, 0.0), 100.0), 9)
 
 
@@ -334,13 +379,14 @@ def processor_load_now(region: Region, view: View, cell_id: str, hour_of_week: i
 class _Kept:
     """What was computed for a view."""
 
-    __slots__ = ("layers", "values", "view")
+    __slots__ = ("foreign", "layers", "values", "view")
 
     def __init__(self, view: View) -> None:
         # Held so that nothing else gets its identity, by which this is found again.
         self.view = view
         self.layers: dict[str, LayerView] = {}
         self.values: dict[str, _Values] = {}
+        self.foreign: dict[str, Array | None] = {}
 
 
 class _Values:
@@ -412,6 +458,14 @@ def _layer_view(region: Region, view: View, tag: str) -> LayerView:
     if tag not in layers:
         layers[tag] = LayerView(region, view, tag)
     return layers[tag]
+
+
+def _foreign_of(region: Region, view: View, tag: str) -> Array | None:
+    """Return the share of cells' borders whose tracking area is not as built; None if that is nowhere."""
+    known = _kept(view).foreign
+    if tag not in known:
+        known[tag] = foreign_share(region, view, tag)
+    return known[tag]
 
 
 def _hours(region: Region, view: View, tag: str, hours: NDArray[np.intp]) -> tuple[Array, Places]:

@@ -286,7 +286,10 @@ def layer_hour(region: Region, view: View, tag: str, hour_of_week: int) -> Layer
 
     It does not depend on other layers, but for users that go over from cells that let nobody in.
     """
-    return _layer_hours(region, view, tag, (typical_hour(hour_of_week),))[0]
+    wanted = typical_hour(hour_of_week)
+    layer = _kept(region, view).layers.get(tag)
+    found = None if layer is None else layer.hours.get(wanted)
+    return _layer_hours(region, view, tag, (wanted,))[0] if found is None else found
 
 
 def _layer_hours(region: Region, view: View, tag: str, wanted: tuple[int, ...]) -> list[LayerHour]:

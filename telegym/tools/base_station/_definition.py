@@ -164,7 +164,10 @@ def _perform(network: Network, seconds: int, body: Callable[[], str]) -> str:
     following = network.next_event_s()
     quiet = following is None or following > start + seconds
     before = None if quiet else network.snapshot()
-    network.advance(seconds)
+    if quiet:
+        network.now = start + seconds
+    else:
+        network.advance(seconds)
     try:
         return body()
     except ToolError:

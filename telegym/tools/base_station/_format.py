@@ -89,7 +89,7 @@ def value(item: Any) -> str:
         return "true" if item else "false"
     if kind is float:
         return f"{round(item, 4) + 0.0:g}" if abs(item) < 1e5 else f"{item:.0f}"
-    if isinstance(item, tuple | list | frozenset):
+    if isinstance(item, (tuple, list, frozenset)):
         return "|".join(map(value, item)) or "-"
     return str(item)
 
@@ -184,11 +184,15 @@ class Report:
         """
         width = len(columns) if self.style.details or not details else len(columns) - details
         lines = [",".join(row[:width]) for row in rows]
+        return self.rows(columns[:width], lines, more=more, keep_last=keep_last)
+
+    def rows(self, columns: Sequence[str], lines: list[str], *, more: int = 0, keep_last: bool = False) -> Report:
+        """Add a CSV table whose lines are written already; arguments as of `table`."""
         surplus = len(lines) - self.style.rows
         if surplus > 0:
             lines = lines[surplus:] if keep_last else lines[:-surplus]
             more += surplus
-        self._parts.append(_Table(",".join(columns[:width]), lines, more, keep_last))
+        self._parts.append(_Table(",".join(columns), lines, more, keep_last))
         return self
 
     def text(self) -> str:

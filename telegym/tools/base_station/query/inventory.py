@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
 from telegym.envs.base_station import dependencies, power_model
+from telegym.envs.base_station.index import index_of
 from telegym.envs.base_station.network import Network
 from telegym.envs.base_station.objects import (
     AntennaLine,
@@ -28,6 +30,7 @@ from telegym.envs.base_station.objects import (
     TransportLink,
 )
 from telegym.envs.base_station.physics.spectrum import LAYERS
+from telegym.envs.base_station.region import build_region
 from telegym.tools.base_station import _elements as elements
 from telegym.tools.base_station._errors import Code, refusal
 from telegym.tools.base_station._format import Report, cell
@@ -70,27 +73,40 @@ def _below(network: Network, parent: Record) -> Iterator[Record]:
         return
     if site is None:
         return
-    everything = elements.records_at(network, site)
-    ancestors: dict[str, str] = {item.id: parent_of(item) for item in everything}
-    for item in everything:
-        above = ancestors[item.id]
-        while above != parent.id and above in ancestors:
+    region = network.region
+    for name in _descendants(region.archetype, region.seed, site, parent.id):
+        if name in network.objects:
+            yield network.objects[name]
+
+
+@lru_cache(maxsize=4096)
+def _descendants(archetype: str, region_seed: int, site: str, parent: str) -> tuple[str, ...]:
+    """Return the ids of what is part of an element at a site, directly or through others."""
+    built = build_region(archetype, region_seed).records
+    names = index_of(archetype, region_seed).at_site[site]
+    ancestors = {name: parent_of(built[name]) for name in names}
+    found = []
+    for name in names:
+        above = ancestors[name]
+        while above != parent and above in ancestors:
             above = ancestors[above]
-        if above == parent.id:
-            yield item
+        if above == parent:
+            found.append(name)
+    return tuple(found)
+
+
+_PARENTS: dict[type[Record], str] = {
+    **dict.fromkeys((Cell, RadioUnit, Board), "node_id"),
+    **dict.fromkeys((AntennaLine, FronthaulLink), "ru_id"),
+    RetUnit: "cell_id",
+    TransportLink: "a_id",
+}
+"""Fields with the id of the element that contains this one; of others it is the site."""
 
 
 def parent_of(record: Record) -> str:
     """Return the id of the element that contains this one."""
-    if isinstance(record, Cell | RadioUnit | Board):
-        return record.node_id
-    if isinstance(record, AntennaLine | FronthaulLink):
-        return record.ru_id
-    if isinstance(record, RetUnit):
-        return record.cell_id
-    if isinstance(record, TransportLink):
-        return record.a_id
-    return getattr(record, "site_id", None) or elements.REGION
+    return getattr(record, _PARENTS.get(type(record), "site_id"), None) or elements.REGION
 
 
 def _words(record: Record) -> str:
@@ -100,24 +116,21 @@ def _words(record: Record) -> str:
     return " ".join(parts).lower()
 
 
+_SUMMARIES: dict[type[Record], Callable[[Any], str]] = {
+    Site: lambda site: f"{site.name} {site.site_type}",
+    **dict.fromkeys((Cell, RadioUnit), lambda item: f"{item.layer} sector {item.sector}"),
+    Node: lambda node: f"{node.kind} {node.model}",
+    Board: lambda board: f"slot {board.slot} {board.kind.value}",
+    TransportLink: lambda link: f"{link.kind} {link.a_id}-{link.b_id}",
+    AntennaLine: lambda line: f"branch {'ABCDEFGH'[line.branch]}",
+    RetUnit: lambda unit: "remote electrical tilt",
+    Router: lambda router: f"{router.kind} {len(router.ports)} ports",
+}
+
+
 def _summary(record: Record) -> str:
-    if isinstance(record, Site):
-        return f"{record.name} {record.site_type}"
-    if isinstance(record, Cell | RadioUnit):
-        return f"{record.layer} sector {record.sector}"
-    if isinstance(record, Node):
-        return f"{record.kind} {record.model}"
-    if isinstance(record, Board):
-        return f"slot {record.slot} {record.kind.value}"
-    if isinstance(record, TransportLink):
-        return f"{record.kind} {record.a_id}-{record.b_id}"
-    if isinstance(record, AntennaLine):
-        return f"branch {'ABCDEFGH'[record.branch]}"
-    if isinstance(record, RetUnit):
-        return "remote electrical tilt"
-    if isinstance(record, Router):
-        return f"{record.kind} {len(record.ports)} ports"
-    return ""
+    summary = _SUMMARIES.get(type(record))
+    return "" if summary is None else summary(record)
 
 
 # --- get_element_info -------------------------------------------------------------------------------------
@@ -426,10 +439,8 @@ _LAYERS: dict[str, Walk] = {
 def _state(network: Network, name: str) -> str:
     """Return an element's state as the management systems know it."""
     record = network.objects[name]
-    for kind, state in _STATES.items():
-        if isinstance(record, kind):
-            return state(network, record)
-    return "-"
+    state = _STATES.get(type(record))
+    return "-" if state is None else state(network, record)
 
 
 def _node_state(network: Network, node_id: str) -> str:

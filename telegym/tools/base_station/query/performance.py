@@ -81,19 +81,30 @@ def get_kpi(
     end = network.now // BIN_S - 4 * end_offset_hours
     first = ((end - 1) // width - rows + 1) * width
     values, normal = series_of(network, element_id, names, first, end - first)
-    present, usual = _grouped(values, width), _grouped(normal, width)
+    both = _grouped(np.concatenate((values, normal)), width)
+    present, usual = both[: len(names)], both[len(names) :]
     if not report.style.details:
         return _summary(report, element_id, names, present, usual)
-    times = [minute(BIN_S * start) for start in range(first, end, width)]
-    columns = [text.split("|") for text in _texts(names, present)]
-    lines = [",".join(row) for row in zip(times, *columns, strict=True)]
-    return _series(report, names, lines, _texts(names, usual))
+    written = _rows_pattern(tuple(names), first, end, width) % tuple(present.T.ravel().tolist())
+    return _series(report, names, _without_nan(written).split("\n"), _texts(names, usual))
+
+
+@lru_cache(maxsize=1024)
+def _rows_pattern(names: tuple[str, ...], first: int, end: int, width: int) -> str:
+    """Return the format of a whole series: a line for each row, its time first."""
+    columns = "".join([f",%.{kpi.kpi(name).digits}f" for name in names])
+    return "\n".join([minute(BIN_S * start) + columns for start in range(first, end, width)])
+
+
+def _without_nan(text: str) -> str:
+    """Return numbers as text with `-` for none."""
+    return text.replace("nan", "-") if "nan" in text else text
 
 
 def _texts(names: Sequence[str], values: Array) -> list[str]:
     """Return values of indicators with their digits, for each indicator separated by `|`; `-` for none."""
-    texts = [_pattern(name, len(row)) % tuple(row) for name, row in zip(names, values.tolist(), strict=True)]
-    return [text.replace("nan", "-") if "nan" in text else text for text in texts]
+    rows = zip(names, values.tolist(), strict=True)
+    return [_without_nan(_pattern(name, len(row)) % tuple(row)) for name, row in rows]
 
 
 @lru_cache(maxsize=4096)
@@ -110,7 +121,7 @@ def _series(report: Report, names: Sequence[str], lines: list[str], references: 
         columns = [text.split("|") for text in references]
         kept = _fitting(lines, columns, room)
         references = ["|".join(column[-kept:]) for column in columns]
-    report.table(("time", *names), [(line,) for line in lines[-kept:]], more=len(lines) - kept, keep_last=True)
+    report.rows(("time", *names), lines[-kept:], more=len(lines) - kept, keep_last=True)
     return report.line(f"ref_4wk_same_hours,{','.join(references)}")
 
 
@@ -147,10 +158,10 @@ def _grouped(values: Array, width: int) -> Array:
         return values
     count = values.shape[1]
     whole = count // width * width
-    groups = [values[:, :whole].reshape(len(values), -1, width)]
-    if whole < count:
-        groups.append(values[:, None, whole:])
-    return np.concatenate([_means(group) for group in groups], axis=1)
+    means = _means(values[:, :whole].reshape(len(values), -1, width))
+    if whole == count:
+        return means
+    return np.concatenate([means, _means(values[:, None, whole:])], axis=1)
 
 
 def _means(groups: Array) -> Array:

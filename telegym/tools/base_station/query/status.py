@@ -133,9 +133,11 @@ def get_node_status(network: Network, report: Report, node_id: str) -> Report:
     down = tuple(cell.id for cell in cells if not dependencies.in_service(network, cell.id))
     report.fields(cells=len(cells), cells_not_in_service=down)
     boards = [network.get(Board, name) for name in network.index.boards_of.get(node.id, ())]
+    # All boards of a node are equally warm.
+    heat = number(thermal_model.board_temperature_c(network, boards[0])) if boards else ""
     return report.table(
         ("board", "slot", "kind", "admin", "state", "temperature_c", "memory_pct"),
-        [_board_row(network, board) for board in boards],
+        [_board_row(network, board, heat) for board in boards],
         details=2,
     )
 
@@ -144,7 +146,7 @@ def _up(works: bool) -> str:
     return "UP" if works else "DOWN"
 
 
-def _board_row(network: Network, board: Board) -> tuple[str, ...]:
+def _board_row(network: Network, board: Board, heat: str) -> tuple[str, ...]:
     if board.restart_until_s is not None:
         state = "RESTARTING"
     elif board.failed or board.fan_failed:
@@ -152,7 +154,6 @@ def _board_row(network: Network, board: Board) -> tuple[str, ...]:
     else:
         state = "ENABLED" if dependencies.board_works(network, board.id) else "DISABLED"
     fan = board.kind is BoardKind.FAN
-    heat = number(thermal_model.board_temperature_c(network, board))
     reading = f"{0 if board.fan_failed else 3200} rpm" if fan else heat
     memory = "-" if fan else number(board.memory_pct)
     return board.id, str(board.slot), board.kind.value, board.administrative_state.value, state, reading, memory
