@@ -131,8 +131,14 @@ def _override(data: dict[str, Any], key: str, value: Any) -> None:
 def _problems(cls: type[BaseModel], error: ValidationError) -> Iterator[str]:
     for problem in error.errors(include_url=False):
         models, key = _place(cls, problem["loc"])
+        if problem["type"] == "union_tag_invalid":
+            valid = [tag for model in models for tag in _tags(model)]
+            tag = str(problem["ctx"]["tag"])
+            yield f"{'.'.join(key)}.kind: no {tag!r}; valid: {', '.join(valid)}.{did_you_mean(tag, valid)}"
+            continue
         if problem["type"] != "extra_forbidden":
-            yield f"{'.'.join(key)}: {problem['msg']} (it is {problem['input']!r})"
+            found = "" if isinstance(problem["input"], Mapping) else f" (it is {problem['input']!r})"
+            yield f"{'.'.join(key)}: {problem['msg'].removeprefix('Value error, ')}{found}"
             continue
         valid = list(dict.fromkeys(name for model in models for name in _names(model)))
         yield f"unknown key {'.'.join(key)!r}; valid here: {', '.join(valid)}.{did_you_mean(key[-1], valid)}"
@@ -145,14 +151,14 @@ def _names(model: type[BaseModel]) -> list[str]:
 def _place(cls: type[BaseModel], location: Sequence[str | int]) -> tuple[list[type[BaseModel]], list[str]]:
     """Return the group of settings that a problem lies in, and its dotted key without the tags of unions."""
     models, key = [cls], []
-    for number, part in enumerate(map(str, location)):
+    for part in map(str, location):
         tagged = [model for model in models if part in _tags(model)]
         if tagged and len(models) > 1:
             models = tagged
             continue
         key.append(part)
-        if number < len(location) - 1:
-            models = [inner for model in models for inner in _inside(model, part)] or models
+        inside = [inner for model in models for inner in _inside(model, part)]
+        models = inside or models
     return models, key or [""]
 
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import functools
 import math
+import sqlite3
 import threading
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from telegym.core.errors import InfrastructureError
 from telegym.core.score import Score
 from telegym.core.world import canonical_json, sha256_hex
 from telegym.rewards.base import Reward, Run, Signals
@@ -29,11 +32,17 @@ class JsonStore:
 
     Args:
         folder: Where they are kept; made if needed.
+
+    Raises:
+        InfrastructureError: If the folder cannot be used.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self._cache = _cache_class()(str(self.folder), disk=_disk_class(), eviction_policy="none", cull_limit=0)
+        try:
+            self._cache = _cache_class()(str(self.folder), disk=_disk_class(), eviction_policy="none", cull_limit=0)
+        except (OSError, sqlite3.Error) as error:
+            raise InfrastructureError(f"the cache {self.folder} cannot be opened: {error}") from error
 
     @staticmethod
     def key(**parts: Any) -> str:
@@ -44,7 +53,7 @@ class JsonStore:
         """Return a value, or None if there is none, or none that can be read."""
         try:
             return self._cache.get(key, retry=True)
-        except (ValueError, OSError, _zlib_error()):
+        except (ValueError, OSError):
             return None
 
     def set(self, key: str, value: Any) -> None:
@@ -189,7 +198,10 @@ def _disk_class() -> Any:
         def fetch(self, mode: int, filename: str, value: Any, read: bool) -> Any:
             if mode not in (MODE_RAW, MODE_BINARY):
                 raise ValueError(f"an entry of mode {mode} is not one of ours")
-            return super().fetch(mode, filename, value, read)
+            try:
+                return super().fetch(mode, filename, value, read)
+            except (TypeError, zlib.error) as error:
+                raise ValueError(f"an entry is damaged: {error}") from error
 
         def get(self, key: Any, raw: int) -> Any:
             if not raw:
@@ -197,9 +209,3 @@ def _disk_class() -> Any:
             return super().get(key, raw)
 
     return Disk
-
-
-def _zlib_error() -> type[Exception]:
-    import zlib
-
-    return zlib.error

@@ -184,9 +184,9 @@ class Weighted(_Sum):
 class Normalised(_Sum):
     """Each component is normalised within the group, then they are summed by weight (GDPO, arXiv:2601.05242).
 
-    A component that varies little in absolute terms weighs as much as one that varies a lot; of one that is equal within
-    a group nothing is left. What other components than the outcome would pay is multiplied by the outcome first, unless
-    `pays_failures` is set. Values are relative to the group: advantages rather than marks.
+    A component that varies little in absolute terms weighs as much as one that varies a lot; of one that is equal
+    within a group nothing is left. What other components than the outcome would pay is multiplied by the outcome first,
+    unless `pays_failures` is set. Values are relative to the group: advantages rather than marks.
     """
 
     kind: Literal["normalised"] = "normalised"

@@ -11,8 +11,8 @@ import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 from pydantic import Field, SerializeAsAny
 
@@ -32,7 +32,9 @@ GUARDS = "guards"
 """Name of the guards among the parts of a composition."""
 
 _FAILURES = {JudgeError: "judge", InfrastructureError: "infrastructure", TaskError: "task"}
-_T = TypeVar("_T")
+
+OnProgress = Callable[[int], None]
+"""Hears how many runs were scored."""
 
 
 class Composition(Judgement):
@@ -62,13 +64,15 @@ class Gate(Protocol):
 def is_unsafe(score: Score) -> bool:
     """Return whether a score says that somebody was put at risk without need.
 
-    The counter `unsafe` decides where there is one, otherwise the verdicts: one with the code of harm, or one that does
-    not meet the check of safety.
+    The counter `unsafe` decides where there is one, then the component `safe`, otherwise the verdicts: one with the
+    code of harm, or one that does not meet the check of safety.
     """
     if not isinstance(score, Judgement):
         return False
     if "unsafe" in score.counters:
         return score.counters["unsafe"] > 0
+    if "safe" in score.components:
+        return score.components["safe"] == 0
     return any(each.code is Code.UNSAFE or each.checks.get(Check.SAFETY) == 0 for each in score.verdicts)
 
 
@@ -134,10 +138,18 @@ class Composite(Reward):
 
     def score(self, runs: Sequence[Run]) -> list[Score]:
         """Return one score for each run, in order."""
-        parts = self._ask(runs)
+        return list(self.combine(runs, self.ask(runs)))
+
+    def combine(self, runs: Sequence[Run], parts: Mapping[str, Sequence[Score]]) -> list[Composition]:
+        """Return one score for each run, in order.
+
+        Args:
+            runs: The runs.
+            parts: What `ask` returned for them.
+        """
         severities = [self._severity(run) for run in runs]
         groups = [run.group for run in runs]
-        own = {name: self._own(name, scores, severities) for name, scores in parts.items() if name in self.components}
+        own = {name: self._own(name, parts[name], severities) for name in self.components}
         resolved = [self._resolve(row, own, groups) for row in range(len(runs))]
         complete = [row for row in range(len(runs)) if None not in resolved[row].values()]
         batch = Batch(
@@ -225,24 +237,33 @@ class Composite(Reward):
 
     # --- asking -----------------------------------------------------------------------------------------
 
-    def _ask(self, runs: Sequence[Run]) -> dict[str, list[Score]]:
-        """Ask every component; those that wait are waited for together, while the others are at work."""
-        if not runs:
-            return {name: [] for name in self.components}
-        waiting = {name: component for name, component in self.components.items() if component.waits}
-        chunks = _chunks([run.group for run in runs], self._batch)
-        found: dict[str, list[Score]] = {}
-        with ThreadPoolExecutor(self._workers) if waiting else _Nobody() as pool:
+    def ask(self, runs: Sequence[Run], on_progress: OnProgress | None = None) -> dict[str, list[Score]]:
+        """Return the scores of every component by name, and of the guards if there are any.
+
+        Components that wait are waited for together, while the others are at work.
+
+        Args:
+            runs: The runs.
+            on_progress: Hears, in this thread, how many runs a component has scored; of each component in its turn.
+        """
+        chunks = _chunks([run.group for run in runs], self._batch) if runs else []
+        report = on_progress or (lambda scored: None)
+        pool = ThreadPoolExecutor(self._workers)
+        try:
             asked = {
                 name: [pool.submit(_scored, name, component, [runs[row] for row in chunk]) for chunk in chunks]
-                for name, component in waiting.items()
+                for name, component in self.components.items()
+                if component.waits
             }
-            for name, component in self.components.items():
-                if name not in waiting:
-                    found[name] = _scored(name, component, runs)
-            for name, futures in asked.items():
-                found[name] = _in_order(chunks, [future.result() for future in futures])
-        parts = {name: found[name] for name in self.components}
+            found = {
+                name: [_heard(_scored(name, component, [runs[row] for row in chunk]), report) for chunk in chunks]
+                for name, component in self.components.items()
+                if name not in asked
+            }
+            found |= {name: [_heard(each.result(), report) for each in futures] for name, futures in asked.items()}
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+        parts = {name: _in_order(chunks, found[name]) for name in self.components}
         return {**parts, GUARDS: list(self.guards.score(runs))} if self.guards is not None else parts
 
     # --- state ------------------------------------------------------------------------------------------
@@ -254,18 +275,6 @@ class Composite(Reward):
     def restore(self, state: Iterable[tuple[int, int]]) -> None:
         """Go on from a state."""
         self._recent.restore(state)
-
-
-class _Nobody:
-    """Stands in for a pool where nobody waits."""
-
-    def __enter__(self) -> _Nobody:
-        return self
-
-    def __exit__(self, *exception: object) -> None: ...
-
-    def submit(self, function: Callable[..., _T], *arguments: object) -> Future[_T]:
-        raise AssertionError("nobody waits")
 
 
 class _Recent:
@@ -324,6 +333,11 @@ def _scored(name: str, component: Reward, runs: Sequence[Run]) -> list[Score]:
     if len(found) != len(runs):
         raise ValueError(f"component {name!r} gave {len(found)} scores for {len(runs)} runs")
     return [_finite(score) for score in found]
+
+
+def _heard(scores: list[Score], report: OnProgress) -> list[Score]:
+    report(len(scores))
+    return scores
 
 
 def _raised(error: Exception) -> Failure:

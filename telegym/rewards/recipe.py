@@ -14,7 +14,7 @@ import yaml
 from pydantic import Field, PositiveInt, field_validator
 
 from telegym.core import settings
-from telegym.core.errors import ConfigurationError
+from telegym.core.errors import ConfigurationError, did_you_mean
 from telegym.core.settings import Settings, parse_settings, read_recipe
 from telegym.rewards.base import Reward
 from telegym.rewards.cache import Cached, JsonStore
@@ -41,7 +41,9 @@ class RewardRecipe(Settings):
     """For a component that may fail, what takes its place, in order: other components, `group_mean` (the rest of its
     group) or `drop` (the run is left out)."""
     cache: str | None = None
-    """A folder in which the scores of components that wait are kept."""
+    """A folder in which scores are kept, so that equal runs are judged once."""
+    cached: list[str] | None = None
+    """Whose scores are kept there; null for the components that wait."""
     workers: PositiveInt = 8
     """How many batches are waited for at once."""
     batch: PositiveInt = 16
@@ -61,15 +63,26 @@ class RewardRecipe(Settings):
         Raises:
             ConfigurationError: If a kind, a setting or a name is wrong.
         """
-        store = JsonStore(self.cache) if self.cache is not None else None
         return Composite(
-            {name: _component(name, dict(each), store) for name, each in self.rewards.items()},
+            self._components(),
             self.combine,
             guards=_guards(self.guards),
             fallback=self.fallback,
             workers=self.workers,
             batch=self.batch,
         )
+
+    def _components(self) -> dict[str, Reward]:
+        found = {name: _component(name, dict(each)) for name, each in self.rewards.items()}
+        if self.cache is None:
+            return found
+        for name in self.cached or ():
+            if name not in found:
+                hint = did_you_mean(name, found)
+                raise ConfigurationError(f"cached: no component {name!r}; there are {', '.join(found)}.{hint}")
+        kept = self.cached if self.cached is not None else [name for name, each in found.items() if each.waits]
+        store = JsonStore(self.cache)
+        return {name: Cached(each, store, self.rewards[name]) if name in kept else each for name, each in found.items()}
 
     def to_yaml(self) -> str:
         """Return the recipe, defaults included, as YAML."""
@@ -107,15 +120,12 @@ def load_reward_recipe(recipe: str | Path, overrides: Sequence[str] = ()) -> Rew
     return RewardRecipe.parse(read_recipe(recipe, _PACKAGE, overrides), f"rewards recipe {str(recipe)!r}")
 
 
-def _component(name: str, given: dict[str, Any], store: JsonStore | None) -> Reward:
+def _component(name: str, given: dict[str, Any]) -> Reward:
     kind = given.pop("kind")
     try:
-        reward = make_reward(kind, **given)
+        return make_reward(kind, **given)
     except (ConfigurationError, ValueError) as error:
         raise ConfigurationError(f"component {name!r}: {error}") from error
-    if store is None or not reward.waits:
-        return reward
-    return Cached(reward, store, {"kind": kind, **given})
 
 
 def _guards(given: Mapping[str, Any] | None) -> Gate | None:

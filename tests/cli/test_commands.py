@@ -13,7 +13,20 @@ import yaml
 from telegym.core.trajectory import read_trajectories
 from tests.cli.conftest import Telegym
 
-COMMANDS = ["play", "run", "train", "eval", "compare", "replay", "tasks", "tools", "verify", "bench"]
+COMMANDS = [
+    "play",
+    "run",
+    "train",
+    "eval",
+    "compare",
+    "judge",
+    "rewards",
+    "replay",
+    "tasks",
+    "tools",
+    "verify",
+    "bench",
+]
 
 
 def test_help_lists_every_command(telegym: Telegym) -> None:

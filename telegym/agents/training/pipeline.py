@@ -161,8 +161,7 @@ class Pipeline:
             )
         if settings.rewards is not None and local % settings.group_size:
             raise ConfigurationError(
-                f"grpo.rewards compares the runs of a group, and {settings.groups} groups of {settings.group_size} rollouts "
-                f"cannot be split among {world} processes without cutting one; take as many groups as there are processes"
+                f"grpo.rewards needs whole groups: {settings.groups} cannot be shared out among {world} processes"
             )
         options: dict[str, Any] = {
             **self._common_arguments(settings.steps),

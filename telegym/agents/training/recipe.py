@@ -47,6 +47,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 _PACKAGE = "telegym.agents.training"
+_VALUE_ALONE = {"value": 1.0}
 
 
 class ShapeSettings(Settings):
@@ -97,9 +98,9 @@ class ModelSettings(Settings):
     """Size of a new model."""
     adapter: AdapterSettings | None = None
     """Trains an adapter; null trains all weights."""
-    frozen: list[str] = []
+    frozen: list[str] = Field(default_factory=list)
     """Regular expressions: parameters whose names match one are not trained, for example `embed_tokens`."""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
     """Passed to `from_pretrained` of transformers, for example `attn_implementation`."""
 
 
@@ -108,9 +109,9 @@ class EnvironmentSettings(Settings):
 
     id: str = "tau2-telecom"
     """Name of the environment."""
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
     """Options of the environment, for learning and for evaluation."""
-    train: dict[str, Any] = {"split": "train", "count": 100_000}
+    train: dict[str, Any] = Field(default_factory=lambda: {"split": "train", "count": 100_000})
     """Options that make it the environment to learn in."""
 
 
@@ -127,7 +128,7 @@ class RolloutSettings(Settings):
     """The most tokens after the prompt, tool results included."""
     context: PositiveInt = 4096
     """The most tokens of a conversation."""
-    limits: dict[str, int | float | None] = {}
+    limits: dict[str, int | float | None] = Field(default_factory=dict)
     """Limits of training episodes (fields of `telegym.core.episode.Limits`) that differ from the environment's: an
     episode that is lost early need not be played to the end. Evaluations keep the environment's limits."""
     rows: PositiveInt = 64
@@ -149,10 +150,9 @@ class RolloutSettings(Settings):
 class EvaluationSettings(Settings):
     """What is measured before and after."""
 
-    sets: dict[str, dict[str, Any]] = {
-        "test": {"split": "test", "count": 150},
-        "test-compositions": {"split": "test-compositions", "count": 150},
-    }
+    sets: dict[str, dict[str, Any]] = Field(
+        default_factory=lambda: {name: {"split": name, "count": 150} for name in ("test", "test-compositions")}
+    )
     """Sets of tasks by name: options of the environment. A set with `data: null` is left out."""
     trials: PositiveInt = 1
     """Episodes per task."""
@@ -182,15 +182,15 @@ class GrpoSettings(Settings):
     credit: Literal["trajectory", "turn"] = "trajectory"
     """`trajectory`: all turns of a rollout share its advantage; `turn`: a negative advantage falls only on the turns in
     which a component of the score fell or a call failed."""
-    reward: dict[str, float] = {"value": 1.0}
+    reward: dict[str, float] | None = Field(default_factory=_VALUE_ALONE.copy)
     """Weights of the score's `value` and of its components. Parts of a success give a signal where none succeeds; what
-    is evaluated is the value alone."""
+    is evaluated is the value alone. Null is the same as the value alone."""
     rewards: RewardRecipe | None = None
     """Instead of `reward`: a rewards recipe by name or file, or written out. A rollout whose reward failed is left out
     of its group."""
     forward_tokens: PositiveInt = 8192
     """The most tokens in one forward pass of the loss, on a single process."""
-    trl: dict[str, Any] = {}
+    trl: dict[str, Any] = Field(default_factory=dict)
     """Any other field of TRL's `GRPOConfig`, for example `loss_type`, `beta`, `use_vllm`."""
 
     @field_validator("rewards", mode="before")
@@ -204,8 +204,8 @@ class GrpoSettings(Settings):
 
     @model_validator(mode="after")
     def _one_reward(self) -> Self:
-        if self.rewards is not None and self.reward != {"value": 1.0}:
-            raise ValueError("`reward` and `rewards` exclude each other")
+        if self.rewards is not None and self.reward not in (None, _VALUE_ALONE):
+            raise ValueError("`reward` and `rewards` exclude each other; for `rewards` set `grpo.reward=null`")
         return self
 
 
@@ -216,7 +216,7 @@ class DemonstrationSettings(Settings):
     """Episodes demonstrated."""
     mistaken: Share = 0.5
     """Share of the episodes in which the demonstrator errs."""
-    mistakes: dict[str, Share] = {}
+    mistakes: dict[str, Share] = Field(default_factory=dict)
     """How it errs: rates of the environment's `SlipRates` (`telegym.envs.tau2_telecom.expert`,
     `telegym.envs.base_station.players.demonstrator`)."""
     processes: PositiveInt = 1
