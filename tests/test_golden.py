@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
+from typing import Literal, get_args
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -16,6 +17,8 @@ from jsonschema import Draft202012Validator
 from telegym.core.episode import Episode
 from telegym.envs.registry import make_environment
 from telegym.envs.tau2_telecom.environment import Tau2Telecom
+from telegym.rewards.grm.judge_input import JudgeInput
+from tests.toy import Toy
 
 GOLDEN = Path(__file__).with_name("golden")
 
@@ -78,6 +81,37 @@ def _base_station(language: str) -> str:
     return f"{environment.instructions(environment.tasks[0])}\n\n{tickets}\n"
 
 
+def _judge_prompts(language: Literal["en", "zh"]) -> str:
+    """Everything a judge may be asked, about a run of the toy environment and about an answer."""
+    from telegym.rewards.base import Run
+    from telegym.rewards.grm import judge_input
+    from telegym.rewards.grm.judge_input import answer_input
+    from telegym.rewards.grm.prompting import PromptName, Style, prompt_messages, reask_message
+
+    environment = Toy()
+    episode = Episode(environment, environment.tasks[1])
+    while not episode.done:
+        hint = environment.hint(episode)
+        assert hint is not None
+        episode.step(hint)
+    rubrics = ("Was the counter brought to the value asked for?",)
+    run, plain = judge_input(Run.of(episode), rubrics=rubrics), judge_input(Run.of(episode))
+    answer = answer_input("Which band is n78?", "3.3 to 3.8 GHz", "3300 MHz to 3800 MHz")
+    asked: list[tuple[PromptName, list[JudgeInput], Style, bool]] = [
+        ("trajectory", [plain], "text", False),
+        ("trajectory", [run], "json", True),
+        *(("listwise", [plain, plain], style, False) for style in get_args(Style)),
+        ("listwise", [answer, answer], "text", False),
+        *((name, [answer], "text", False) for name in ("answer", "uncertain", "reference")),
+    ]
+    parts = []
+    for name, inputs, style, principles in asked:
+        shown = prompt_messages(name, inputs, language=language, style=style, principles=principles)
+        parts += [f"# {name}, {style}, {message.role}\n\n{message.content}" for message in shown]
+    parts.append(f"# again\n\n{reask_message(language, 'it has none', ('calls', 'score')).content}")
+    return "\n\n".join(parts) + "\n"
+
+
 FILES: dict[str, Callable[[], str]] = {
     "tau2_telecom_solo_tools.json": lambda: _tools("solo"),
     "tau2_telecom_dual_tools.json": lambda: _tools("dual"),
@@ -92,6 +126,8 @@ FILES: dict[str, Callable[[], str]] = {
     "base_station_zh.md": lambda: _base_station("zh"),
     "base_station_tools_en.json": lambda: _schemas("en"),
     "base_station_tools_zh.json": lambda: _schemas("zh"),
+    "judge_prompts_en.md": lambda: _judge_prompts("en"),
+    "judge_prompts_zh.md": lambda: _judge_prompts("zh"),
 }
 
 

@@ -5,18 +5,30 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from telegym.core.messages import Message, ToolCall
 
-__all__ = ["Reply", "StreamAssembler", "WireError", "events", "read_reply", "write_messages"]
+__all__ = ["Reply", "SampledToken", "StreamAssembler", "WireError", "events", "read_reply", "write_messages"]
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class WireError(ValueError):
     """The server's answer is not what the protocol says: cut off, or garbage."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampledToken:
+    """A token that a model wrote, and what it might have written."""
+
+    text: str
+    """The token."""
+    logprob: float
+    """Its log-probability, in nats."""
+    top: tuple[tuple[str, float], ...] = ()
+    """The likeliest tokens there with their log-probabilities, in nats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,12 @@ class Reply:
     """Tokens read, as the server counts them; 0 if it does not say."""
     completion_tokens: int = 0
     """Tokens written, as the server counts them; 0 if it does not say."""
+    tokens: tuple[SampledToken, ...] = ()
+    """The tokens of the text, if log-probabilities were asked for and given."""
+    others: tuple[Reply, ...] = ()
+    """Further answers, if several were asked for."""
+    retries: int = 0
+    """Attempts that failed before this one."""
 
 
 def write_messages(messages: Iterable[Message]) -> list[dict[str, Any]]:
@@ -69,14 +87,36 @@ def read_reply(payload: Any) -> Reply:
         WireError: If it has no message.
     """
     try:
-        choice = payload["choices"][0]
-        message = choice["message"]
-        content, calls = message.get("content"), message.get("tool_calls") or ()
-        functions = [(call.get("id") or "", call["function"]) for call in calls]
-        parsed = [_read_call(id, function.get("name"), function.get("arguments")) for id, function in functions]
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
+        first, *others = payload["choices"]
+        return replace(
+            _read_choice(first, payload.get("usage")), others=tuple(_read_choice(choice, None) for choice in others)
+        )
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        if isinstance(error, WireError):
+            raise
         raise WireError(f"no chat message in {_excerpt(payload)}") from error
-    return _reply(content, parsed, choice.get("finish_reason"), payload.get("usage"))
+
+
+def _read_choice(choice: Any, usage: Any) -> Reply:
+    message = choice["message"]
+    content, calls = message.get("content"), message.get("tool_calls") or ()
+    functions = [(call.get("id") or "", call["function"]) for call in calls]
+    parsed = [_read_call(id, function.get("name"), function.get("arguments")) for id, function in functions]
+    reply = _reply(content, parsed, choice.get("finish_reason"), usage)
+    return replace(reply, tokens=_read_tokens(choice.get("logprobs")))
+
+
+def _read_tokens(logprobs: Any) -> tuple[SampledToken, ...]:
+    """Read the log-probabilities of an answer; a server that does not offer them gives none."""
+    listed = logprobs.get("content") if isinstance(logprobs, dict) else None
+    return tuple(
+        SampledToken(
+            str(item["token"]),
+            float(item["logprob"]),
+            tuple((str(other["token"]), float(other["logprob"])) for other in item.get("top_logprobs") or ()),
+        )
+        for item in listed or ()
+    )
 
 
 def events(lines: Iterable[str]) -> Iterable[dict[str, Any]]:

@@ -13,8 +13,8 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from random import Random
 from threading import Event, Lock
@@ -117,6 +117,16 @@ class ChatRequest:
     """Tools in the OpenAI format."""
     seed: int | None = None
     """Sampling seed."""
+    n: int = 1
+    """How many answers; several are not streamed."""
+    temperature: float | None = None
+    """Sampling temperature; None takes that of the settings."""
+    max_tokens: int | None = None
+    """Longest answer, in tokens; None takes that of the settings."""
+    logprobs: int = 0
+    """How many of the likeliest tokens to report at each position; such answers are not streamed."""
+    response_format: dict[str, Any] | None = None
+    """What the answer has to look like, as the endpoint takes it, for example a JSON Schema."""
 
 
 @dataclass(slots=True)
@@ -212,21 +222,37 @@ class ChatClient:
 
         A request that got none has the exception in its place, so that one failure does not cost the others.
         """
+        return [reply if isinstance(reply, InfrastructureError) else reply.message for reply in self.ask_all(requests)]
+
+    def ask_all(
+        self, requests: Sequence[ChatRequest], *, seconds: float | None = None
+    ) -> list[Reply | InfrastructureError]:
+        """Return the whole replies to independent requests, asked in parallel, in their order.
+
+        A request that got none has the exception in its place.
+
+        Args:
+            requests: What is asked.
+            seconds: What has no reply by then has an exception; None waits as long as it takes.
+        """
         if not requests:
             return []
         stop = Event()
         pool = ThreadPoolExecutor(min(self.settings.parallel, len(requests)), thread_name_prefix="telegym-chat")
         futures = [pool.submit(self._try, request, stop) for request in requests]
         try:
-            return [future.result() for future in futures]
+            if seconds is not None:
+                wait(futures, seconds)
+            late = self._failure(f"no answer within the {seconds} seconds that were allowed for all")
+            return [future.result() if seconds is None or future.done() else late for future in futures]
         finally:
             # After an interrupt nobody waits for the others: they end with the attempt they are in.
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _try(self, request: ChatRequest, stop: Event) -> Message | InfrastructureError:
+    def _try(self, request: ChatRequest, stop: Event) -> Reply | InfrastructureError:
         try:
-            return self._ask(request, stop).message
+            return self._ask(request, stop)
         except InfrastructureError as error:
             return error
 
@@ -243,7 +269,7 @@ class ChatClient:
                 (self._sleep or stop.wait)(self._wait(attempt, error.wait, jitter))
             else:
                 self.usage.add(reply)
-                return reply
+                return replace(reply, retries=attempt)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _wait(self, attempt: int, asked: float | None, jitter: Random) -> float:
@@ -254,13 +280,15 @@ class ChatClient:
         settings = self.settings
         body: dict[str, Any] = {"model": settings.model, "messages": write_messages(request.messages)}
         for name in ("temperature", "top_p", "max_tokens"):
-            if getattr(settings, name) is not None:
-                body[name] = getattr(settings, name)
+            own = getattr(request, name, None)
+            if own is not None or getattr(settings, name) is not None:
+                body[name] = own if own is not None else getattr(settings, name)
+        body |= _wanted(request)
         if request.tools:
             body["tools"] = list(request.tools)
         if request.seed is not None and settings.send_seed:
             body["seed"] = request.seed
-        if settings.stream:
+        if settings.stream and request.n == 1 and not request.logprobs:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         return body | settings.extra_body
 
@@ -340,6 +368,16 @@ def _http_client(settings: ChatSettings) -> httpx.Client:
     # Whatever proxies the environment names, this machine is reached directly.
     direct = {f"all://{host}": None for host in ("localhost", "127.0.0.1", "[::1]")}
     return httpx.Client(limits=limits, timeout=timeout, mounts=direct)
+
+
+def _wanted(request: ChatRequest) -> dict[str, Any]:
+    """Return the fields for what a request wants beyond one answer."""
+    wanted: dict[str, Any] = {"n": request.n} if request.n > 1 else {}
+    if request.logprobs:
+        wanted |= {"logprobs": True, "top_logprobs": request.logprobs}
+    if request.response_format is not None:
+        wanted["response_format"] = request.response_format
+    return wanted
 
 
 def _until(pieces: Iterator[str], deadline: float) -> Iterator[str]:

@@ -87,6 +87,10 @@ class ChatCodec:
         tools = episode.toolkit.schemas("assistant") if self.profile.tools == "full" else None
         return self._encode(self._render([self._shield(message) for message in messages], tools))
 
+    def conversation(self, messages: Sequence[Message]) -> list[int]:
+        """Return the tokens of any conversation up to the model's next turn."""
+        return self._encode(self._render([self._shield(message.to_openai()) for message in messages], None))
+
     def suffix(self, messages: Sequence[Message]) -> list[int]:
         """Return the tokens between a turn of the model and its next one."""
         key = tuple((message.role, message.content or "") for message in messages)

@@ -18,6 +18,8 @@ __all__ = ["make_reward", "register_reward", "reward_class", "reward_kinds", "re
 _ENTRY_POINTS: dict[str, str] = {
     "outcome": "telegym.rewards.outcome:EnvironmentOutcome",
     "format": "telegym.rewards.format:Format",
+    "judge": "telegym.agents.judging:ModelJudge",
+    "judged-text": "telegym.agents.judging:JudgedText",
 }
 
 

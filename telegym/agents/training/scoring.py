@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Scored", "buckets", "score_tokens"]
+__all__ = ["Likely", "Scored", "buckets", "likely_tokens", "score_tokens"]
 
 
 class Scored(NamedTuple):
@@ -78,6 +78,40 @@ def score_tokens(
         torch.cat([pieces[index] for index in order]),
         torch.cat([spread[index] for index in order]) if entropies else None,
     )
+
+
+class Likely(NamedTuple):
+    """A chosen token of a sequence, and what might have stood there."""
+
+    logprob: float
+    """Its log-probability given what precedes it."""
+    top: tuple[tuple[int, float], ...]
+    """The likeliest tokens there with their log-probabilities, likeliest first."""
+
+
+def likely_tokens(
+    model: Any, sequences: Sequence[Tensor], masks: Sequence[Tensor], count: int, *, tokens: int = 8192
+) -> list[list[Likely]]:
+    """Return the likeliest tokens at chosen positions.
+
+    Args:
+        model: A causal language model of transformers.
+        sequences: Tokens of each sequence.
+        masks: Which positions are asked for; never the first one.
+        count: How many tokens at each position.
+        tokens: The most tokens in one forward pass.
+    """
+    found: dict[int, list[Likely]] = {}
+    for batch in buckets([len(sequence) for sequence in sequences], tokens):
+        chosen = [masks[index].bool() for index in batch]
+        logprobs = torch.log_softmax(_logits(model, [sequences[index] for index in batch], chosen).float(), -1)
+        targets = torch.cat([sequences[index][mask] for index, mask in zip(batch, chosen, strict=True)])
+        picked = logprobs.gather(-1, targets[:, None])[:, 0].tolist()
+        values, ids = (part.tolist() for part in logprobs.topk(min(count, logprobs.shape[-1])))
+        rows = iter([Likely(own, tuple(zip(*top, strict=True))) for own, *top in zip(picked, ids, values, strict=True)])
+        for index, mask in zip(batch, chosen, strict=True):
+            found[index] = [next(rows) for _ in range(int(mask.sum()))]
+    return [found[index] for index in range(len(sequences))]
 
 
 def _logits(model: Any, sequences: list[Tensor], masks: list[Tensor]) -> Tensor:
