@@ -126,8 +126,9 @@ class Pipeline:
         rng = Random(f"{settings.seed}/tasks")
         chosen = rng.sample(range(len(environment.tasks)), min(count, len(environment.tasks)))
         rows = [(chosen[index % len(chosen)], rng.getrandbits(31)) for index in range(count)]
+        keep = settings.rollout.keep or settings.grpo.rewards is not None
         return EpisodeGRPOTrainer(
-            rows=TaskRows(environment, environment.tasks, settings.rollout.keep, settings.rollout.limits),
+            rows=TaskRows(environment, environment.tasks, keep, settings.rollout.limits),
             codec=codec,
             turn_tokens=settings.rollout.turn_tokens,
             context=settings.rollout.context,

@@ -15,6 +15,10 @@ from trl import GRPOConfig, GRPOTrainer
 from telegym.agents.training.grpo import EpisodeGRPOTrainer, Outcome, TaskRows, task_dataset
 from telegym.agents.training.rollouts import Transcript
 from telegym.core.score import Failure, Score
+from telegym.rewards.base import Reward, Run
+from telegym.rewards.combination import GateProduct
+from telegym.rewards.compose import Composite
+from telegym.rewards.outcome import EnvironmentOutcome
 
 from .conftest import Policy
 from .toy import ToyEnvironment
@@ -28,6 +32,7 @@ def make_trainer(
     folder: Path,
     kind: type[EpisodeGRPOTrainer] = EpisodeGRPOTrainer,
     on_rollouts: Any = None,
+    rewards: Composite | None = None,
     **config: Any,
 ) -> EpisodeGRPOTrainer:
     options: dict[str, Any] = {
@@ -52,6 +57,7 @@ def make_trainer(
         turn_tokens=40,
         context=1024,
         on_rollouts=on_rollouts,
+        rewards=rewards,
         model=policy.model,
         args=GRPOConfig(output_dir=str(folder), **options),
         processing_class=policy.tokenizer,
@@ -200,6 +206,61 @@ def test_a_failure_is_no_reward(policy: Policy, tmp_path: Path) -> None:
     assert trainer.made["advantages"][12:16].tolist() == [0.0] * 4
     logged = next(row for row in trainer.state.log_history if "reward" in row)
     assert logged["episode/failures"] == 0.25
+
+
+class Brevity(Reward):
+    """1 for a run without calls, less with every one; silent on the runs of one task."""
+
+    name = "brevity"
+
+    def __init__(self, silent: str) -> None:
+        self.silent = silent
+        self.batches: list[list[str]] = []
+
+    def score(self, runs: Sequence[Run]) -> list[Score]:
+        self.batches.append([run.group for run in runs])
+        return [self._of(run) for run in runs]
+
+    def _of(self, run: Run) -> Score:
+        if run.episode.task.id == self.silent:
+            return Score(failure=Failure(party="judge", message="no verdict"))
+        return Score(value=1 / (1 + len(run.episode.calls)))
+
+
+def test_a_composition_can_be_the_reward(
+    policy: Policy, environment: ToyEnvironment, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is asked about whole groups, its failures are left out, and its parts are logged."""
+
+    class Whole(Keeping):
+        _may_select = False
+
+    seen: list[Transcript] = []
+    brevity = Brevity(environment.tasks[1].id)
+    parts: dict[str, Reward] = {"outcome": EnvironmentOutcome(), "brevity": brevity}
+    rewards = Composite(parts, GateProduct(quality={"brevity": 1.0}, alpha=0.5))
+    trainer = make_trainer(
+        policy, environment, tmp_path, Whole, lambda step, transcripts, scores: seen.extend(transcripts), rewards,
+        max_steps=1,
+    )  # fmt: skip
+    trainer.train()
+    assert isinstance(trainer, Whole)
+    asked = [group for batch in brevity.batches for group in batch]
+    assert asked == [f"{environment.tasks[task].id}#{seed}" for task, seed in ROWS[:4] for _ in range(4)]
+    advantages = trainer.made["advantages"].reshape(4, 4)
+    assert advantages[1].tolist() == [0.0] * 4
+    logged = next(row for row in trainer.state.log_history if "reward" in row)
+    assert logged["rewards/failures"] == 0.25
+    valid = [item.episode for item in seen if item.episode.task.id != brevity.silent]
+    shortness = [1 / (1 + len(episode.calls)) for episode in valid]
+    outcomes = [episode.score().value or 0.0 for episode in valid]
+    expected = [o * (0.5 + 0.5 * q) for o, q in zip(outcomes, shortness, strict=True)]
+    assert logged["rewards/brevity"] == pytest.approx(sum(shortness) / 12)
+    assert logged["reward"] == pytest.approx(sum(expected) / 12, abs=1e-6)
+    assert torch.tensor(expected[:4]).argsort().tolist() == advantages[0].argsort().tolist()
+    assert any(
+        "4 of 16 rollouts have no reward; the first: brevity: no verdict" in each.message for each in caplog.records
+    )
 
 
 def test_parts_of_a_success_can_be_rewarded() -> None:

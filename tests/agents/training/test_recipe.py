@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from telegym.agents.training.recipe import Recipe, load_recipe, recipe_names
 from telegym.core.errors import ConfigurationError
 from telegym.envs.registry import make_environment
+from telegym.rewards.recipe import load_reward_recipe
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -86,3 +88,22 @@ def test_limits_of_training_episodes_are_checked() -> None:
         load_recipe("nano", ["rollout.limits={error_in_row: 3}"])
     with pytest.raises(ConfigurationError, match="greater than 0"):
         load_recipe("nano", ["rollout.limits={turns: 0}"])
+
+
+def test_a_rewards_recipe_is_read_when_it_is_named_and_kept_whole() -> None:
+    recipe = load_recipe("nano", ["grpo.reward=null", "grpo.rewards=form"])
+    assert recipe.grpo.rewards == load_reward_recipe("form")
+    assert Recipe.parse(yaml.safe_load(recipe.to_yaml()), "again") == recipe
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["grpo.rewards=form"], "`reward` and `rewards` exclude each other; for `rewards` set `grpo.reward=null`"),
+        (["grpo.rewards=fom"], "grpo.rewards: no recipe 'fom'.* Did you mean 'form'"),
+        (["grpo.reward=null", "grpo.rewards={rewards: {o: {}}}"], "grpo.rewards.rewards: component 'o' has no kind"),
+    ],
+)
+def test_a_wrong_rewards_recipe_is_refused(overrides: list[str], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        load_recipe("nano", overrides)

@@ -13,14 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from rich.console import Console
 
 from telegym.agents.local import LocalAgent
+from telegym.agents.training.pipeline import _RewardKeeper
 from telegym.agents.training.recipe import Recipe
 from telegym.agents.training.run import RunFolder, RunResult, train
 from telegym.core.errors import ConfigurationError
 from telegym.core.trajectory import read_trajectories
 from telegym.envs.registry import register_environment
+from telegym.rewards.base import Run
 
 ROOT = Path(__file__).resolve().parents[3]
 TIMES = ("step_time", "time", "runtime", "per_second")
@@ -118,6 +121,36 @@ def test_ctrl_c_leaves_a_run_that_resume_continues(
     resumed = train(recipe(taught_folder), name="stopped", runs=tmp_path, resume=True, console=quiet())
     assert not resumed.interrupted
     assert metrics(resumed.folder) == metrics(finished.folder)
+
+
+def test_a_run_by_a_rewards_recipe_can_be_judged_again(taught_folder: str, tmp_path: Path) -> None:
+    """What was logged is what the recorded episodes are worth; what the rewards remember is in the checkpoints."""
+    rewards = {"rewards": {"outcome": {"kind": "outcome"}, "format": {"kind": "format"}}}
+    combine = {"kind": "gate_product", "costs": {"format": 0.5}, "rescue": {"below": 1.0}}
+    made = recipe(taught_folder, steps=2, rewards={**rewards, "combine": combine})
+    assert Recipe.model_validate(yaml.safe_load(made.to_yaml())) == made
+    run = train(made, name="judged", runs=tmp_path, console=quiet())
+    folder = RunFolder(run.folder)
+    assert made.grpo.rewards is not None
+    again = made.grpo.rewards.build()
+    for row in metrics(run.folder):
+        played = read_trajectories(folder.trajectories(f"train/step-{row['step']:05d}"))
+        scores = again.score([Run(trajectory=each) for each in played])
+        assert row["reward"] == pytest.approx(sum(score.value or 0.0 for score in scores) / len(scores), abs=1e-6)
+        for name in ("outcome", "format", "format.calls"):
+            assert row[f"rewards/{name}"] == pytest.approx(sum(s.components[name] for s in scores) / len(scores))
+    kept = folder.checkpoints / "checkpoint-2" / "rewards-0.json"
+    assert [tuple(each) for each in json.loads(kept.read_text())] == again.state()
+    fresh = made.grpo.rewards.build()
+    _RewardKeeper(fresh, kept.name, kept.parent)
+    assert fresh.state() == again.state() != []
+
+
+def test_groups_are_not_cut(taught_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    rewards = {"rewards": {"outcome": {"kind": "outcome"}}}
+    with pytest.raises(ConfigurationError, match="needs whole groups: 2 cannot be shared out among 4 processes"):
+        train(recipe(taught_folder, rewards=rewards), name="x", runs=tmp_path, console=quiet())
 
 
 PROGRAM = """
