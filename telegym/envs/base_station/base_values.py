@@ -6,8 +6,9 @@ once for a view; where views follow one another, only for the cells that have ch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
+from functools import cached_property, lru_cache
+from operator import is_
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ from telegym.envs.base_station.radio import asleep, serves
 from telegym.envs.base_station.region import Region, build_region
 from telegym.envs.base_station.view import CellView, View
 
-__all__ = ["STORM_PCT", "LayerView", "base_values", "foreign_share"]
+__all__ = ["GROUPS", "STORM_PCT", "LayerView", "base_values", "foreign_share"]
 
 Array = NDArray[np.float64]
 
@@ -108,31 +109,47 @@ class LayerView:
     """
 
     __slots__ = (
-        *("_pairs", "cells", "clashes", "control", "endc", "extra", "foreign", "links", "missing", "outside"),
-        *("plane", "refused", "region", "sites", "table", "tag", "traits", "view"),
+        *("_pairs", "cells", "clashes", "control", "endc", "extra", "foreign", "links", "missing", "nodes"),
+        *("outside", "plane", "refused", "region", "sites", "table", "tag", "traits", "view"),
     )
 
     def __init__(self, region: Region, view: View, tag: str) -> None:
         self.region, self.view, self.tag = region, view, tag
         self.cells = [view.cells[name] for name in region.cells_of[tag]]
-        other = _LATEST.get((region.archetype, region.seed, tag), list)
-        self.table = self._table(other[0] if other else None)
+        latest = _LATEST.get((region.archetype, region.seed, tag), list)
+        other = latest[0] if latest else None
+        self.table = self._table(other)
         self.traits = _Traits(*self.table)
-        nodes = [view.nodes[cell.cell.node_id] for cell in self.cells]
-        self.control = np.array([node.control for node in nodes])
-        self.plane = np.array([node.user_plane and node.up for node in nodes], float)
-        self.extra = np.array([node.cpu_extra_pct for node in nodes])
-        self.links = radio.busiest(view, [node.links for node in nodes])
+        self.nodes = [view.nodes[cell.cell.node_id] for cell in self.cells]
+        self.control, self.plane, self.extra, self.links = self._reached(other)
         self.sites = _sites(region.archetype, region.seed)[tag]
-        self.clashes = self._clashes(other[0] if other else None)
+        self.clashes = self._clashes(other)
         self.foreign, self.refused, self.missing = self._foreign(), self._refused(), self._missing_share()
-        self.endc, self._pairs = self._nr_added(), self._root_conflicts()
-        blocks = LAYERS[tag].prbs
-        self.outside = [
+        self.endc, self._pairs = self._nr_added(other), self._root_conflicts()
+        self.outside = self._outside()
+        latest[:] = [self]
+
+    def _reached(self, other: LayerView | None) -> tuple[Array, Array, Array, NDArray[np.intp]]:
+        """Return what nodes reach: control plane, user plane, processor load beyond traffic, links on their way."""
+        nodes = self.nodes
+        if other is not None and all(map(is_, nodes, other.nodes)):
+            return other.control, other.plane, other.extra, other.links
+        return (
+            np.array([node.control for node in nodes]),
+            np.array([node.user_plane and node.up for node in nodes], float),
+            np.array([node.cpu_extra_pct for node in nodes]),
+            radio.busiest(self.view, [node.links for node in nodes]),
+        )
+
+    def _outside(self) -> list[tuple[Array, float]]:
+        """Return what emitters outside the network give each cell, and which share of the band they take."""
+        if not self.view.emitters:
+            return []
+        blocks = LAYERS[self.tag].prbs
+        return [
             (10 ** (received / 10), min((emitter.last_prb - emitter.first_prb + 1) / blocks, 1.0))
-            for emitter, received in radio.external(region, view, tag)
+            for emitter, received in radio.external(self.region, self.view, self.tag)
         ]
-        other[:] = [self]
 
     def _table(self, other: LayerView | None) -> Array:
         """Return the traits of all cells as rows; those that are the same objects in another view are taken over."""
@@ -190,12 +207,15 @@ class LayerView:
             confusion += np.minimum(mass[:, one], mass[:, another])
         return np.minimum(collision, 1.0), np.minimum(confusion, 1.0)
 
-    def _nr_added(self) -> Array:
+    def _nr_added(self, other: LayerView | None) -> Array:
         """Return how often NR is added; NaN where LTE has no NR beside it."""
-        values = np.full(len(self.cells), np.nan)
         partners = _partners(self.region.archetype, self.region.seed)[self.tag]
         relations, cells = self.view.relations, self.view.cells
+        known = other if other is not None and other.view.relations is relations else None
+        values: Array = np.full(len(self.cells), np.nan) if known is None else known.endc.copy()
         for row, (relation, partner) in enumerate(partners):
+            if known and self.cells[row] is known.cells[row] and cells[partner] is known.view.cells[partner]:
+                continue
             ready = self.cells[row].cell.endc_allowed and relation in relations and serves(cells[partner])
             values[row] = 98.8 if ready else 0.0
         return values
@@ -283,13 +303,43 @@ def _partners(archetype: str, seed: int) -> dict[str, list[tuple[str, str]]]:
 # --- values of hours --------------------------------------------------------------------------------------
 
 
-def base_values(layer: LayerView, hours: Sequence[radio.Hour]) -> dict[str, Array]:
-    """Return the base values of all indicators, hours x cells or, where they do not depend on the hour, cells.
+GROUPS: dict[str, tuple[str, ...]] = {
+    "access": (
+        *("cell_availability_pct", "rrc_setup_attempts", "rrc_setup_success_pct", "sig_setup_success_pct"),
+        *("erab_setup_success_pct", "rach_attempts", "rach_success_pct", "voice_setup_success_pct"),
+        *("rrc_users_mean", "tau_success_pct", "endc_setup_success_pct"),
+    ),
+    "mobility": (
+        *("ho_success_pct", "ho_prep_success_pct", "ho_too_late_pct", "ho_too_early_pct", "ho_pingpong_pct"),
+        *("rrc_reestablishment_pct", "erab_drop_pct", "voice_drop_pct"),
+    ),
+    "traffic": (
+        *("prb_util_dl_pct", "prb_util_ul_pct", "dl_user_throughput_mbps", "ul_user_throughput_mbps"),
+        *("dl_volume_gb", "packet_loss_dl_pct", "latency_dl_ms"),
+    ),
+    "quality": (
+        *("ul_rssi_prb_dbm", "ul_sinr_db", "cqi_mean", "rank_mean", "dl_bler_pct", "ul_bler_pct", "voice_mos"),
+        "ta_p90_m",
+    ),
+    "surroundings": ("cpu_load_pct", "backhaul_util_pct", "power_kw", "complaints_per_hour"),
+}
+"""Indicators that are computed together."""
+
+
+def base_values(layer: LayerView, hours: Sequence[radio.Hour], groups: Iterable[str] = GROUPS) -> dict[str, Array]:
+    """Return the base values of indicators, hours x cells or, where they do not depend on the hour, cells.
 
     Cells that are off the air have values here, too; they mean nothing.
+
+    Args:
+        layer: The layer.
+        hours: The network in each hour.
+        groups: Which groups of `GROUPS` are computed.
     """
-    rows = _Hours(layer, hours)
-    return {**rows.access(), **rows.mobility(), **rows.traffic(), **rows.quality(), **rows.surroundings()}
+    rows, found = _Hours(layer, hours), dict[str, Array]()
+    for group in groups:
+        found.update(getattr(rows, group)())
+    return found
 
 
 class _Hours:
@@ -309,18 +359,24 @@ class _Hours:
         self.uplink = np.array([layer.uplink_dbm for layer in layers])
         self.excess = np.array([layer.branch_excess_db for layer in layers])
         self.iot = self.uplink - layers[0].noise_dbm
-        self.felt, self.heard = self._felt()
         self.distance = layers[0].distance_p90_m
         self.users = self.offered / radio.USER_RATE_MBPS[self.band.rat] * self.traits.serves
-        self.found = np.minimum(preamble_success(self.heard) / preamble_success(2.0), 1.0)
-        ways = np.array([hour.ways for hour in hours])
-        self.scores = mean_opinion_scores(ways[:, 1] + 60.0, ways[:, 2])[:, fixed.sites]
-        self.share, self.delay, self.loss = ways[:, :, fixed.sites].swapaxes(0, 1)
-        self.busiest = np.array([hour.utilisation for hour in hours])[:, fixed.links].max(axis=2, initial=0.0)
-        self.rejected = self._rejected()
-        self.uplink_sinr = uplink_sinr_db(self.felt, self.distance / (0.62 * fixed.region.layout.spacing_m))
+        self.hours = hours
+        self.ways = np.array([hour.ways for hour in hours])
+        self.share, self.delay, self.loss = self.ways[:, :, fixed.sites].swapaxes(0, 1)
 
-    def _felt(self) -> tuple[Array, Array]:
+    @property
+    def felt(self) -> Array:
+        """Interference over noise as users' data suffer from it."""
+        return self._both[0]
+
+    @property
+    def heard(self) -> Array:
+        """Interference over noise as signalling suffers from it."""
+        return self._both[1]
+
+    @cached_property
+    def _both(self) -> tuple[Array, Array]:
         """Return interference over noise as users' data suffer from it, and as signalling does.
 
         Combining branches takes out most of what only one of them hears. What disturbs some resource blocks only is in
@@ -335,8 +391,20 @@ class _Hours:
         clean = self.iot - self.excess - outside + ONE_BRANCH * self.excess
         return clean + share**0.5 * outside, clean + share**0.8 * outside
 
-    def _rejected(self) -> Array:
-        """Return the share of access attempts that admission refuses."""
+    @cached_property
+    def found(self) -> Array:
+        """Share of random accesses that get through, measured by a quiet cell."""
+        result: Array = np.minimum(preamble_success(self.heard) / preamble_success(2.0), 1.0)
+        return result
+
+    @cached_property
+    def uplink_sinr(self) -> Array:
+        """Mean signal-to-interference ratio of the uplink."""
+        return uplink_sinr_db(self.felt, self.distance / (0.62 * self.fixed.region.layout.spacing_m))
+
+    @cached_property
+    def rejected(self) -> Array:
+        """Share of access attempts that admission refuses."""
         limit = self.traits.limit
         over = np.where(self.users > limit, 1 - limit / np.maximum(self.users, 1e-9), 0.0)
         crowded = np.clip((self.need - 1.1) * 0.06, 0.0, 0.3)
@@ -421,7 +489,7 @@ class _Hours:
             "rank_mean": np.clip(base_rank * branches * np.clip(0.85 + 0.015 * sinr, 0.7, 1.15), 1, 4),
             "dl_bler_pct": np.clip(errors + 0.15 * np.maximum(6 - sinr, 0), 0, 100),
             "ul_bler_pct": np.clip(9.8 + 1.2 * np.maximum(6 - self.uplink_sinr, 0), 0, 100),
-            "voice_mos": self.scores,
+            "voice_mos": mean_opinion_scores(self.ways[:, 1] + 60.0, self.ways[:, 2])[:, self.fixed.sites],
             "ta_p90_m": self.distance,
         }
 
@@ -430,10 +498,11 @@ class _Hours:
         traits = self.traits
         idle, full = (0.42, 0.98) if self.band.power_dbm > 50 else (0.18, 0.42)
         storm = STORM_PCT * self.fixed.foreign
+        busiest = np.array([hour.utilisation for hour in self.hours])[:, self.fixed.links].max(axis=2, initial=0.0)
         lost = self.unserved + (1 - np.minimum(1 / np.maximum(self.need, 1.0), 1.0))
         return {
             "cpu_load_pct": np.clip(22.0 + 35.0 * self.load + storm + self.fixed.extra, 0, 100),
-            "backhaul_util_pct": 100.0 * self.busiest,
+            "backhaul_util_pct": 100.0 * busiest,
             "power_kw": traits.radiating * (idle + (full - idle) * self.load) * (1 - 0.45 * traits.muted),
             "complaints_per_hour": 0.15 + 0.02 * self.users * np.clip(lost, 0, 1),
         }

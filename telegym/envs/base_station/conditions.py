@@ -94,6 +94,8 @@ def findings_at(network: Network, site_id: str) -> Findings:
     if works.sound(network, site_id):
         for node in network.at_site(Node, site_id):
             yield from _peers(network, node)
+    elif works.sound_but_cells(network, site_id):
+        yield from _findings_of_cells(network, site_id)
     else:
         yield from _findings_at(network, site_id)
     yield from (item for item in network.measured if network.index.site_of.get(item.object_id) == site_id)
@@ -112,6 +114,14 @@ def _findings_at(network: Network, site_id: str) -> Findings:
     yield from _cells(network, site_id)
     if any(name.startswith("TRB-") for name in network.altered):
         yield from _troubles(network, site_id)
+
+
+def _findings_of_cells(network: Network, site_id: str) -> Findings:
+    """Yield every condition that holds at a site where only settings of cells are not as built."""
+    for node in network.at_site(Node, site_id):
+        yield from _peers(network, node)
+        yield from _radio_units(network, node)
+    yield from _cells(network, site_id)
 
 
 def findings_between(network: Network) -> Findings:
@@ -388,6 +398,9 @@ def _radio_units(network: Network, node: Node) -> Findings:
         if not works.board_works(network, board):
             continue
         for name in network.index.units_of.get(board, ()):
+            if network.altered.isdisjoint(network.index.around_unit[name]) and works.fronthaul_synced(network, name):
+                # As built, powered and lit: nothing is wrong with it.
+                continue
             unit = network.get(RadioUnit, name)
             yield from _fronthaul(network, unit)
             yield from _unit(network, unit)

@@ -33,6 +33,7 @@ from telegym.envs.base_station.objects import (
     PowerSystem,
     RadioUnit,
     Rat,
+    RetUnit,
     Router,
     TransportLink,
 )
@@ -115,11 +116,14 @@ def _keeping(table: str) -> Callable[[Question[_T]], Question[_T]]:
 
         @wraps(question)
         def answer(network: Network, element: str) -> _T:
-            key = (name, element)
-            memo: dict[tuple[str, str], _T] = getattr(network, table)
-            if key in memo:
-                return memo[key]
-            result = memo[key] = question(network, element)
+            memo: dict[str, dict[str, _T]] = getattr(network, table)
+            answers = memo.get(element)
+            if answers is None:
+                answers = memo[element] = {}
+            elif name in answers:
+                return answers[name]
+            # A question may lead to others about the same element.
+            result = answers[name] = question(network, element)
             return result
 
         return answer
@@ -508,8 +512,13 @@ def power_offset_db(network: Network, ru_id: str) -> float:
 
 def licence_valid(network: Network, node_id: str, feature: LicenceFeature) -> bool:
     """Return whether a node may use a feature; features without a licence are free."""
-    licences = [licence for licence in network.get(Node, node_id).licences if licence.feature is feature]
-    return not licences or any(licence.expires_s > network.now for licence in licences)
+    free = True
+    for licence in network.get(Node, node_id).licences:
+        if licence.feature is feature:
+            if licence.expires_s > network.now:
+                return True
+            free = False
+    return free
 
 
 def licensed_rank(network: Network, node_id: str) -> float:
@@ -661,19 +670,30 @@ def _status(unpowered: bool, failed: bool, restarting: bool, waits_for: str | No
 
 
 @remembered
-def _altered_sites(network: Network, _: str) -> frozenset[str]:
-    """Return the sites with an object that is not as built."""
-    found = set()
+def _altered_sites(network: Network, _: str) -> dict[str, bool]:
+    """Return the sites with an object that is not as built, and whether there are others than cells among them."""
+    found: dict[str, bool] = {}
     for name in network.altered:
         record = network.objects.get(name) or network.relations.get(name)
-        found.add(getattr(record, "site_id", None) or network.index.site_of.get(name.partition(">")[0], ""))
-    return frozenset(found)
+        site = getattr(record, "site_id", None) or network.index.site_of.get(name.partition(">")[0], "")
+        found[site] = found.get(site, False) or not (isinstance(record, (Cell, RetUnit)) or ">" in name)
+    return found
 
 
 @remembered
 def sound(network: Network, site_id: str) -> bool:
     """Return whether nothing is wrong at a site or on its way to the core: all its cells work as built."""
-    if site_id in _altered_sites(network, "") or not transport_up(network, site_id):
+    return site_id not in _altered_sites(network, "") and _well_connected(network, site_id)
+
+
+@remembered
+def sound_but_cells(network: Network, site_id: str) -> bool:
+    """Return whether nothing but settings of cells is wrong at a site: all its other cells work as built."""
+    return not _altered_sites(network, "").get(site_id, False) and _well_connected(network, site_id)
+
+
+def _well_connected(network: Network, site_id: str) -> bool:
+    if not transport_up(network, site_id):
         return False
     nodes = (service(network, name) for name in network.index.at_site_of_kind.get((Node, site_id), ()))
     return all(node.oam and node.user_plane and not node.core_down for node in nodes)

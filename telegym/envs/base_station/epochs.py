@@ -7,7 +7,9 @@ no more than that site; when everything is repaired the view is the very one of 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Mapping
 from functools import lru_cache
+from operator import is_
 from typing import TYPE_CHECKING, TypeVar
 
 from telegym.envs.base_station import dependencies as works
@@ -93,10 +95,11 @@ def open_epoch(network: Network, sites: list[str]) -> None:
 def _next_view(network: Network, last: View, healthy: View, sites: list[str]) -> View:
     cells, nodes, links = dict(last.cells), dict(last.nodes), dict(last.links)
     for site_id in sites:
-        if works.sound(network, site_id):
-            cells.update((name, healthy.cells[name]) for name in network.index.at_site_of_kind[Cell, site_id])
-        else:
-            for cell in network.at_site(Cell, site_id):
+        whole = works.sound_but_cells(network, site_id)
+        for cell in network.at_site(Cell, site_id):
+            if whole and cell.id not in network.altered:
+                cells[cell.id] = healthy.cells[cell.id]
+            else:
                 cells[cell.id] = _same(cell_view(network, cell), last.cells[cell.id], healthy.cells[cell.id])
         for node in network.at_site(Node, site_id):
             nodes[node.id] = _same(node_view(network, node), last.nodes[node.id], healthy.nodes[node.id])
@@ -110,12 +113,17 @@ def _next_view(network: Network, last: View, healthy: View, sites: list[str]) ->
         if (
             (known.relations is relations or known.relations == relations)
             and known.emitters == emitters
-            and all(cells[name] is value for name, value in known.cells.items())
-            and all(nodes[name] is value for name, value in known.nodes.items())
-            and all(links[name] is value for name, value in known.links.items())
+            and _same_parts(cells, known.cells)
+            and _same_parts(nodes, known.nodes)
+            and _same_parts(links, known.links)
         ):
             return known
     return View(cells, nodes, links, last.relations if last.relations == relations else relations, emitters)
+
+
+def _same_parts(new: Mapping[str, _Part], known: Mapping[str, _Part]) -> bool:
+    """Return whether all parts are the very same objects; the names are the same, in the same order."""
+    return all(map(is_, new.values(), known.values()))
 
 
 def _same(new: _Part, last: _Part, healthy: _Part) -> _Part:

@@ -47,6 +47,8 @@ class Index:
     """Cells of each node, board and radio unit."""
     lines_of: Mapping[str, Names]
     """Antenna lines of each radio unit."""
+    around_unit: Mapping[str, frozenset[str]]
+    """Each radio unit with its fronthaul link, antenna lines and tilt units."""
     fronthaul_of: Mapping[str, str]
     """Fronthaul link of each radio unit."""
     tilt_unit_of: Mapping[str, str]
@@ -80,6 +82,7 @@ def index_of(archetype: str, region_seed: int) -> Index:
     records = region.records.values()
     cells = [record for record in records if isinstance(record, Cell)]
     owners = [(owner, cell.id) for cell in cells for owner in (cell.node_id, cell.board_id, cell.ru_id)]
+    lines_of = _grouped((line.ru_id, line.id) for line in records if isinstance(line, AntennaLine))
     return Index(
         site_of=site_of,
         at_site=_frozen(at_site),
@@ -88,7 +91,8 @@ def index_of(archetype: str, region_seed: int) -> Index:
         boards_of=_grouped((board.node_id, board.id) for board in records if isinstance(board, Board)),
         units_of=_grouped((unit.board_id, unit.id) for unit in records if isinstance(unit, RadioUnit)),
         cells_of=_grouped(owners),
-        lines_of=_grouped((line.ru_id, line.id) for line in records if isinstance(line, AntennaLine)),
+        lines_of=lines_of,
+        around_unit=_around_units(records, lines_of),
         fronthaul_of={link.ru_id: link.id for link in records if isinstance(link, FronthaulLink)},
         tilt_unit_of={unit.cell_id: unit.id for unit in records if isinstance(unit, RetUnit)},
         behind=_behind(region),
@@ -100,6 +104,17 @@ def index_of(archetype: str, region_seed: int) -> Index:
         air_conditioned={item.site_id: item.has_air_conditioner for item in records if isinstance(item, Cabinet)},
         parent_of=_parents(region),
     )
+
+
+def _around_units(records: Iterable[Record], lines_of: Mapping[str, Names]) -> dict[str, frozenset[str]]:
+    around = {item.id: {item.id, *lines_of.get(item.id, ())} for item in records if isinstance(item, RadioUnit)}
+    units = {item.id: item.ru_id for item in records if isinstance(item, Cell)}
+    for item in records:
+        if isinstance(item, FronthaulLink):
+            around[item.ru_id].add(item.id)
+        elif isinstance(item, RetUnit):
+            around[units[item.cell_id]].add(item.id)
+    return {name: frozenset(names) for name, names in around.items()}
 
 
 def _frozen(groups: Mapping[_K, list[str]]) -> dict[_K, Names]:

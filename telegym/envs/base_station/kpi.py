@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from telegym.envs.base_station import radio
-from telegym.envs.base_station.base_values import STORM_PCT, LayerView, base_values, foreign_share
+from telegym.envs.base_station.base_values import GROUPS, STORM_PCT, LayerView, base_values, foreign_share
 from telegym.envs.base_station.memory import Recent
 from telegym.envs.base_station.noise import mix, normals
 from telegym.envs.base_station.physics.spectrum import LAYERS
@@ -54,6 +54,9 @@ Table = Mapping[str, Mapping[str, Array]]
 BIN_S = 900
 """Length of a reporting period."""
 _TRIES = ("rrc_setup_attempts",)
+_STORED = tuple(name for group in GROUPS.values() for name in group)
+"""Indicators in the order in which base values are stored: group by group."""
+_ALL = (1 << len(GROUPS)) - 1
 _ROOM = 1 << 24
 
 
@@ -124,19 +127,20 @@ def bins_and_expected(
     """Return several indicators of a cell, and what they would be on average had the first view held all the time."""
     tag, row = _place(region, cell_id)
     wanted = tuple(names)
-    columns = _columns((*wanted, *_TRIES))
+    columns, groups = _with_tries(wanted)
 
     def pick(values: Array, places: Places | int) -> Array:
         found: Array = values[places, row][..., columns]
         return found
 
-    everything = _base(region, epochs, tag, pick, first, count)
-    base = everything[:-1]
+    need = _Need(pick, groups)
+    everything = _base(region, epochs, tag, need, first, count)
+    base = everything[: len(wanted)]
     noise = _noise(_phases(region.archetype, region.seed, (cell_id,), wanted), first, count)
     scattered = _scattered(wanted, base, everything[-1], noise)
     if _alone(epochs, first, count) is epochs[0].view:
         return scattered, base
-    return scattered, _held(region, epochs[0].view, tag, pick, first, count)[:-1]
+    return scattered, _held(region, epochs[0].view, tag, need, first, count)[: len(wanted)]
 
 
 @lru_cache(maxsize=16_384)
@@ -152,19 +156,33 @@ def _place(region: Region, cell_id: str) -> tuple[str, int]:
 
 @lru_cache(maxsize=1024)
 def _columns(names: tuple[str, ...]) -> NDArray[np.intp]:
-    """Return the places of indicators among all."""
-    known = kpi_names()
-    return np.array([known.index(name) for name in names], dtype=np.intp)
+    """Return the places of indicators in base values."""
+    return np.array([_STORED.index(name) for name in names], dtype=np.intp)
+
+
+@lru_cache(maxsize=1024)
+def _groups(names: tuple[str, ...]) -> int:
+    """Return the groups that indicators belong to, a bit for each."""
+    return sum(1 << place for place, group in enumerate(GROUPS.values()) if not set(group).isdisjoint(names))
+
+
+@lru_cache(maxsize=1024)
+def _with_tries(names: tuple[str, ...]) -> tuple[NDArray[np.intp], int]:
+    """Return the places and groups of indicators, and of the attempts at the end where one of them is a ratio."""
+    more = _TRIES if any(_kpis()[name].noise == "ratio" for name in names) else ()
+    return _columns((*names, *more)), _groups((*names, *more))
 
 
 def layer_bins(region: Region, epochs: Sequence[Epoch], tag: str, name: str, first: int, count: int) -> Array:
     """Return an indicator of all cells of a layer, cells x periods; arguments as for `cell_bins`."""
-    column, of_tries = _columns((name, *_TRIES)).tolist()
-    base = _base(region, epochs, tag, lambda values, places: values[places, :, column], first, count)
-    ratio = _kpis()[name].noise == "ratio"
-    tries = (
-        _base(region, epochs, tag, lambda values, places: values[places, :, of_tries], first, count) if ratio else base
-    )
+
+    def base_of(indicator: str) -> Array:
+        column = int(_columns((indicator,))[0])
+        need = _Need(lambda values, places: values[places, :, column], _groups((indicator,)))
+        return _base(region, epochs, tag, need, first, count)
+
+    base = base_of(name)
+    tries = base_of(_TRIES[0]) if _kpis()[name].noise == "ratio" else base
     noise = _noise(_phases(region.archetype, region.seed, region.cells_of[tag], (name,)), first, count)
     return _scatter(_kinds((name,))[0], base, tries, noise)
 
@@ -178,8 +196,9 @@ def expected_bins(region: Region, view: View, cell_id: str, name: str, first: in
 def expected(region: Region, view: View, cell_id: str, names: Sequence[str], first: int, count: int) -> Array:
     """Return what several indicators would be on average had a view held all the time, indicators x periods."""
     tag, row = _place(region, cell_id)
-    found = _held(region, view, tag, lambda values, places: values[places, row], first, count)
-    return found[_columns(tuple(names))]
+    columns = _columns(tuple(names))
+    need = _Need(lambda values, places: values[places, row][..., columns], _groups(tuple(names)))
+    return _held(region, view, tag, need, first, count)
 
 
 def _alone(epochs: Sequence[Epoch], first: int, count: int) -> View | None:
@@ -194,6 +213,15 @@ Pick = Callable[[Array, Places | int], Array]
 """Takes what is wanted out of base values, hours x cells x indicators, at places of hours: something for each."""
 
 
+class _Need(NamedTuple):
+    """What is wanted of base values."""
+
+    pick: Pick
+    """Takes it out of them."""
+    groups: int
+    """Which groups of indicators it is in, a bit for each."""
+
+
 @lru_cache(maxsize=1024)
 def _span(first: int, count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the hours that periods are in, and how many periods are in each."""
@@ -204,17 +232,17 @@ def _span(first: int, count: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return np.arange(begin, end), widths
 
 
-def _held(region: Region, view: View, tag: str, pick: Pick, first: int, count: int) -> Array:
+def _held(region: Region, view: View, tag: str, need: _Need, first: int, count: int) -> Array:
     """Return base values under one view, whatever is picked x periods."""
     hours, widths = _span(first, count)
-    return pick(*_hours(region, view, tag, hours)).T.repeat(widths, axis=1)
+    return need.pick(*_hours(region, view, tag, hours, need.groups)).T.repeat(widths, axis=1)
 
 
-def _base(region: Region, epochs: Sequence[Epoch], tag: str, pick: Pick, first: int, count: int) -> Array:
+def _base(region: Region, epochs: Sequence[Epoch], tag: str, need: _Need, first: int, count: int) -> Array:
     """Return base values, whatever is picked x periods; periods with several epochs have the mean over time."""
     view = _alone(epochs, first, count)
     if view is not None:
-        return _held(region, view, tag, pick, first, count)
+        return _held(region, view, tag, need, first, count)
     starts = [epoch.start_s for epoch in epochs]
     parts, period, end = [], first, first + count
     while period < end:
@@ -222,22 +250,22 @@ def _base(region: Region, epochs: Sequence[Epoch], tag: str, pick: Pick, first: 
         place = shares[0][0]
         if len(shares) > 1:
             views = [(epochs[share].view, seconds) for share, seconds in shares]
-            parts.append(_weighted(region, views, tag, pick, period))
+            parts.append(_weighted(region, views, tag, need, period))
             period += 1
         else:
             until = min(end, starts[place + 1] // BIN_S if place + 1 < len(starts) else end)
-            parts.append(_held(region, epochs[place].view, tag, pick, period, until - period))
+            parts.append(_held(region, epochs[place].view, tag, need, period, until - period))
             period = until
     return np.concatenate(parts, axis=1)
 
 
-def _weighted(region: Region, views: Sequence[tuple[View, int]], tag: str, pick: Pick, period: int) -> Array:
+def _weighted(region: Region, views: Sequence[tuple[View, int]], tag: str, need: _Need, period: int) -> Array:
     """Return the mean of values over the seconds that views held; times without a value do not count."""
     hour, _ = _span(4 * (period // 4), 4)
     values, summed, total = [], np.zeros(()), 0
     for view, seconds in views:
-        known, places = _hours(region, view, tag, hour)
-        values.append((pick(known, int(places[0])), seconds))
+        known, places = _hours(region, view, tag, hour, need.groups)
+        values.append((need.pick(known, int(places[0])), seconds))
         summed, total = summed + values[-1][0] * seconds, total + seconds
     if np.isnan(summed).any():
         return _weighted_known(values)
@@ -396,10 +424,10 @@ class _Values:
 
     def __init__(self, cells: int) -> None:
         # No memory is taken for what is never written.
-        self.values: Array = np.empty((len(_distinct_hours()), cells, len(_kpis())))
-        """Distinct hours x cells x indicators."""
-        self.known = np.zeros(len(self.values), dtype=bool)
-        """Which hours have been computed."""
+        self.values: Array = np.empty((len(_distinct_hours()), cells, len(_STORED)))
+        """Distinct hours x cells x indicators, in the order of their groups."""
+        self.known = np.zeros(len(self.values), dtype=np.int64)
+        """Which groups have been computed of each hour, a bit for each."""
 
 
 @cache
@@ -431,8 +459,8 @@ class _Table(Mapping[str, Mapping[str, Array]]):
         self._region, self._view, self._hour = region, view, hour_of_week
 
     def __getitem__(self, tag: str) -> Mapping[str, Array]:
-        values, places = _hours(self._region, self._view, tag, np.array([self._hour]))
-        return dict(zip(kpi_names(), values[places[0]].T, strict=True))
+        values, places = _hours(self._region, self._view, tag, np.array([self._hour]), _ALL)
+        return dict(zip(kpi_names(), values[places[0]].T[_columns(kpi_names())], strict=True))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._region.kind.layers)
@@ -444,7 +472,7 @@ class _Table(Mapping[str, Mapping[str, Array]]):
 def value_now(region: Region, view: View, cell_id: str, name: str, hour_of_week: int) -> float:
     """Return the base value of one indicator of a cell in an hour of the week."""
     tag, row = _place(region, cell_id)
-    values, places = _hours(region, view, tag, np.array([hour_of_week]))
+    values, places = _hours(region, view, tag, np.array([hour_of_week]), _groups((name,)))
     return float(values[places[0], row, _columns((name,))[0]])
 
 
@@ -468,38 +496,47 @@ def _foreign_of(region: Region, view: View, tag: str) -> Array | None:
     return known[tag]
 
 
-def _hours(region: Region, view: View, tag: str, hours: NDArray[np.intp]) -> tuple[Array, Places]:
-    """Return the base values of a layer, hours x cells x indicators, and the places of hours since week 0 in them."""
+def _hours(region: Region, view: View, tag: str, hours: NDArray[np.intp], groups: int) -> tuple[Array, Places]:
+    """Return the base values of a layer, hours x cells x indicators, and the places of hours since week 0 in them.
+
+    Only those of the groups that are asked for need be there.
+    """
     kept = _kept(view)
     layer = kept.values.get(tag)
     if layer is None:
         layer = kept.values[tag] = _Values(len(region.cells_of[tag]))
     places = _places_of_hours()[hours % 168]
-    if not layer.known[places].all():
-        _compute(region, view, tag, layer, places)
+    if groups & ~int(np.bitwise_and.reduce(layer.known[places])):
+        _compute(region, view, tag, layer, places, groups)
     return layer.values, places
 
 
-def _compute(region: Region, view: View, tag: str, layer: _Values, places: Places) -> None:
-    """Compute the hours that are missing."""
-    missing = [place for place in dict.fromkeys(places.tolist()) if not layer.known[place]]
+def _compute(region: Region, view: View, tag: str, layer: _Values, places: Places, groups: int) -> None:
+    """Compute what is missing of groups of indicators in some hours."""
+    missing = [place for place in dict.fromkeys(places.tolist()) if groups & ~int(layer.known[place])]
+    lacking = groups & ~int(np.bitwise_and.reduce(layer.known[missing]))
     hours = radio.hours(region, view, [_distinct_hours()[place] for place in missing])
-    found = _values(_layer_view(region, view, tag), hours)
-    layer.values[missing], layer.known[missing] = found, True
-    _VIEWS.grow(id(view), found.size)
+    names = [group for place, group in enumerate(GROUPS) if lacking >> place & 1]
+    found = base_values(_layer_view(region, view, tag), hours, names)
+    for name in names:
+        begin = _STORED.index(GROUPS[name][0])
+        values = _values(_layer_view(region, view, tag), {item: found[item] for item in GROUPS[name]}, len(missing))
+        layer.values[missing, :, begin : begin + len(GROUPS[name])] = values
+        _VIEWS.grow(id(view), values.size)
+    layer.known[missing] |= lacking
 
 
 _ALWAYS = frozenset({"cell_availability_pct", "power_kw", "complaints_per_hour", "backhaul_util_pct"})
 """Indicators that cells off the air have, too."""
 
 
-def _values(layer: LayerView, hours: Sequence[radio.Hour]) -> Array:
+def _values(layer: LayerView, values: Mapping[str, Array], hours: int) -> Array:
     """Return base values, hours x cells x indicators; cells off the air have no values, or none but zero."""
-    found = np.empty((len(_kpis()), len(hours), len(layer.cells)))
-    values = base_values(layer, hours)
+    found = np.empty((len(values), hours, len(layer.cells)))
     silent = layer.traits.on_air == 0
-    for place, (name, definition) in enumerate(_kpis().items()):
-        found[place] = values[name]
-        if name not in _ALWAYS:
-            found[place, :, silent] = 0.0 if definition.noise in ("count", "share") else np.nan
+    dark = bool(silent.any())
+    for place, (name, value) in enumerate(values.items()):
+        found[place] = value
+        if dark and name not in _ALWAYS:
+            found[place, :, silent] = 0.0 if _kpis()[name].noise in ("count", "share") else np.nan
     return np.round(found, 9).transpose(1, 2, 0)

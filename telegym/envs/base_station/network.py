@@ -66,6 +66,8 @@ _LEAVES = frozenset(
 )
 """Objects that no node and no link depends on."""
 _EQUIPMENT = frozenset({PowerSystem, Cabinet, Node, Board})
+_ALONE = frozenset({Cell, RetUnit, Relation})
+"""Objects that no answer depends on but those about themselves, their site and the whole network."""
 _PHYSICAL = _WIDE | _LEAVES | _EQUIPMENT
 """Objects that anything depends on at all."""
 _MAX_ROUNDS = 50
@@ -176,9 +178,9 @@ class Network(World):
         """Epochs of performance, oldest first."""
         self.measured: tuple[Finding, ...] = ()
         """Thresholds on indicators that were crossed in the last reporting period."""
-        self.memo: dict[tuple[str, str], Any] = {}
-        """Answers about the present state."""
-        self.reach: dict[tuple[str, str], Any] = {}
+        self.memo: dict[str, dict[str, Any]] = {}
+        """Answers about the present state, by what they are about and by question."""
+        self.reach: dict[str, dict[str, Any]] = {}
         """Those of them that radio units, antenna lines and cells have no part in."""
         self.reads: dict[str, Any] = {}
         """Answers already given to repeated reads."""
@@ -298,13 +300,15 @@ class Network(World):
         if kind not in _PHYSICAL:
             return
         self.unsettled.setdefault(record.id, before)
-        self.memo = {}
-        if kind not in _LEAVES and not _same_reach(record, before):
-            self.reach = {}
-            self._wide |= kind in _WIDE or (isinstance(record, Node) and record.kind == "CU")
         site: Any = getattr(record, "site_id", None) or site_of_id(self.region, record.id)
         if isinstance(record, Relation):
             site = site_of_id(self.region, record.source_id)
+        self.memo = self.memo.copy() if kind in _ALONE else {}
+        for stale in (record.id, site, ""):
+            self.memo.pop(stale, None)
+        if kind not in _LEAVES and not _same_reach(record, before):
+            self.reach = {}
+            self._wide |= kind in _WIDE or (isinstance(record, Node) and record.kind == "CU")
         # What stands at no site may matter anywhere; somebody has to look.
         known = isinstance(site, str) and site in self.index.at_site
         self._dirty.add(site if known else next(iter(self.index.at_site)))

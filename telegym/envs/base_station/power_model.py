@@ -143,11 +143,10 @@ def load_w(network: Network, site_id: str, at_s: int | None = None) -> float:
     The utilisation of radio units is that of the area's planned demand, so it needs no radio computation.
     """
     hour = hour_of_week(network.now if at_s is None else at_s)
-    key = ("load_w", f"{site_id}@{hour}")
-    if key not in network.memo:
-        network.memo[key] = _load_w(network, site_id, hour)
-    load: float = network.memo[key]
-    return load
+    known: dict[int, float] = network.memo.setdefault(site_id, {}).setdefault("load_w", {})
+    if hour not in known:
+        known[hour] = _load_w(network, site_id, hour)
+    return known[hour]
 
 
 def _load_w(network: Network, site_id: str, hour: int) -> float:

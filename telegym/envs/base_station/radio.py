@@ -240,13 +240,16 @@ def _layer_radio(layer: str, rsrp_dbm: Array, bias_db: Array, capability: Array,
 class _Kept:
     """What was computed for a view."""
 
-    __slots__ = ("hours", "layers", "moves", "network", "view")
+    __slots__ = ("closed", "hours", "layers", "moves", "network", "view")
 
     def __init__(self, region: Region, view: View) -> None:
         # Held so that nothing else gets its identity, by which this is found again.
         self.view = view
         self.network = _network(region, view)
-        self.moves = _moves(region, view)
+        latest = _LATEST_VIEWS.get((region.archetype, region.seed), list)
+        self.closed = _closed(view, latest[0] if latest else None)
+        latest[:] = [self]
+        self.moves = _moves(region, view, self.closed)
         self.hours: dict[int, Hour] = {}
         self.layers: dict[str, _Layer] = {}
 
@@ -255,6 +258,7 @@ _VIEWS: Recent[int, _Kept] = Recent(_ROOM_FOR_HOURS)
 _NETWORKS: Recent[tuple[object, ...], _Network] = Recent(_ROOM_FOR_HOURS)
 _LAYERS: Recent[tuple[object, ...], _Layer] = Recent(_ROOM_FOR_LAYERS)
 _LATEST: Recent[tuple[str, int, str], list[_Layer]] = Recent(_ROOM_FOR_LATEST)
+_LATEST_VIEWS: Recent[tuple[str, int], list[_Kept]] = Recent(_ROOM_FOR_LATEST)
 
 
 def _kept(region: Region, view: View) -> _Kept:
@@ -344,10 +348,21 @@ def _room(tag: str) -> float:
     return band.bandwidth_mhz * band.efficiency * share / USER_RATE_MBPS[band.rat]
 
 
-def _moves(region: Region, view: View) -> dict[str, Moves]:
+def _closed(view: View, other: _Kept | None) -> tuple[str, ...]:
+    """Return the cells that users cannot get into, in their order; another view of the region may tell of most."""
+    if other is None:
+        return tuple(name for name, seen in view.cells.items() if not serves(seen))
+    pairs = zip(view.cells.items(), other.view.cells.values(), strict=True)
+    changed = {name: serves(seen) for (name, seen), was in pairs if seen is not was}
+    found = {name for name in other.closed if name not in changed}
+    found.update(name for name, open_ in changed.items() if not open_)
+    return tuple(name for name in view.cells if name in found) if found else ()
+
+
+def _moves(region: Region, view: View, closed: tuple[str, ...]) -> dict[str, Moves]:
     """Return what users that go over to other carriers of their sector change, by layer."""
     factors: dict[str, dict[int, float]] = {}
-    for name in [name for name, seen in view.cells.items() if not serves(seen)]:
+    for name in closed:
         site, tag, sector = name.split("-")
         beside = [f"{site}-{other}-{sector}" for other in region.kind.layers if _may_go(tag, other)]
         open_ = [other for other in beside if other in view.cells and serves(view.cells[other])]
@@ -468,7 +483,7 @@ class _Layer:
         self.serves = traits.serves > 0
         levels, power = _levels(region, tag, traits, rows, other)
         radio = _layer_radio(tag, levels, traits.bias_db, traits.capability, traits.extra_load)
-        self.coverage = cover(radio, power)
+        self.coverage: Coverage = cover(radio, power, None if other is None else (other.coverage, rows))
         self.distances = _distances(region, tag, self.coverage.serving, other)
         self.outside_dbm = add_dbm(np.full(len(cells), -300.0), *_heard(region, tag, traits.azimuth_deg, emitters))
         self.areas = _areas(region)[tag]

@@ -6,6 +6,7 @@ that load as interference, which lowers their rates, which raises their loads: a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +22,7 @@ MIN_LOAD = 0.03
 PASSES = 4
 """Passes of the fixed point."""
 _FIRST_LOAD = 0.3
+_FEW = 3
 OVERHEAD = 0.14
 """Share of the carrier lost to signals and control."""
 TDD_DOWNLINK = 0.74
@@ -87,20 +89,45 @@ class Coverage:
     """Signal quality and rate at each point before anything is known of loads."""
 
 
-def cover(radio: LayerRadio, power_mw: Array | None = None) -> Coverage:
+def cover(
+    radio: LayerRadio, power_mw: Array | None = None, other: tuple[Coverage, Sequence[int]] | None = None
+) -> Coverage:
     """Return who serves whom.
 
     Args:
         radio: The layer.
         power_mw: Its received powers, if they are known already.
+        other: The layer as it was, and the rows of the cells that are different now.
     """
     cells, points = radio.rsrp_dbm.shape
-    serving = np.argmax(radio.rsrp_dbm + radio.bias_db[:, None], axis=0)
+    serving = _strongest(radio) if other is None or len(other[1]) > _FEW else _still_strongest(radio, *other)
     level: Array = radio.rsrp_dbm[serving, np.arange(points)]
     power: Array = 10 ** (radio.rsrp_dbm / 10) if power_mw is None else power_mw
     scale = (radio.bandwidth_mhz * radio.efficiency * radio.downlink_share * (1 - OVERHEAD))[serving]
     coverage = Coverage(radio, serving, level, power, 10 ** (level / 10), scale, (level, scale))
     return replace(coverage, first=_rates(coverage, np.full((1, cells), _FIRST_LOAD)))
+
+
+def _strongest(radio: LayerRadio) -> Indices:
+    """Return the first of the strongest cells at each point."""
+    found: Indices = np.argmax(radio.rsrp_dbm + radio.bias_db[:, None], axis=0)
+    return found
+
+
+def _still_strongest(radio: LayerRadio, before: Coverage, rows: Sequence[int]) -> Indices:
+    """Return the first of the strongest cells at each point, where only a few cells are different from before."""
+    serving = before.serving.copy()
+    best = before.level_dbm + before.radio.bias_db[serving]
+    for row in rows:
+        lost = np.flatnonzero(before.serving == row)
+        levels = radio.rsrp_dbm[:, lost] + radio.bias_db[:, None]
+        serving[lost] = np.argmax(levels, axis=0)
+        best[lost] = levels[serving[lost], np.arange(len(lost))]
+    for row in rows:
+        level = radio.rsrp_dbm[row] + radio.bias_db[row]
+        stronger = (level > best) | ((level == best) & (row < serving))
+        serving[stronger], best[stronger] = row, level[stronger]
+    return serving
 
 
 def solve(radio: LayerRadio, demand_mbps: Array, passes: int = PASSES) -> LayerLoad:
