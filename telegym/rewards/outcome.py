@@ -42,9 +42,10 @@ class EnvironmentOutcome(Reward):
         found = run.outcome
         if self.scoring is None or found.value is None:
             return found
-        if run.environment.options.get("scoring") == self.scoring:
+        options = run.live.environment.options if run.live is not None else run.trajectory.options
+        if options.get("scoring") == self.scoring:
             return found
-        return self._environment(run.environment).score(run.episode)
+        return self._environment(run.episode.environment).score(run.episode)
 
     def _environment(self, like: Environment) -> Environment:
         """Return an environment that differs only in the rule of scoring; equal ones are built once."""

@@ -18,6 +18,7 @@ __all__ = ["make_reward", "register_reward", "reward_class", "reward_kinds", "re
 _ENTRY_POINTS: dict[str, str] = {
     "outcome": "telegym.rewards.outcome:EnvironmentOutcome",
     "format": "telegym.rewards.format:Format",
+    "reasonableness": "telegym.rewards.reasonableness:Reasonableness",
     "judge": "telegym.agents.judging:ModelJudge",
     "judged-text": "telegym.agents.judging:JudgedText",
 }
@@ -45,21 +46,25 @@ def reward_kinds() -> tuple[str, ...]:
 
 
 def reward_class(kind: str) -> type[Reward]:
-    """Return the class registered under a name.
+    """Return the class registered under a name, or named itself.
+
+    Args:
+        kind: A registered name, or `module:class`.
 
     Raises:
         ConfigurationError: If there is none, or it cannot be imported; the message lists the valid names.
     """
-    if kind not in _ENTRY_POINTS:
+    entry_point = _ENTRY_POINTS.get(kind, kind)
+    if entry_point.count(":") != 1:
         hint = did_you_mean(kind, _ENTRY_POINTS)
-        raise ConfigurationError(f"no reward of kind {kind!r}; valid: {', '.join(_ENTRY_POINTS)}.{hint}")
-    module, name = _ENTRY_POINTS[kind].split(":")
+        raise ConfigurationError(f"no reward of kind {kind!r}; valid: {', '.join(_ENTRY_POINTS)}, module:class.{hint}")
+    module, name = entry_point.split(":")
     try:
         found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigurationError(f"reward {kind!r}, {module}:{name}, cannot be imported: {error}") from error
+    except (ImportError, AttributeError, ValueError) as error:
+        raise ConfigurationError(f"reward {kind!r}, {entry_point}, cannot be imported: {error}") from error
     if not (isinstance(found, type) and issubclass(found, Reward)):
-        raise ConfigurationError(f"reward {kind!r}: {module}:{name} is no subclass of Reward")
+        raise ConfigurationError(f"reward {kind!r}: {entry_point} is no subclass of Reward")
     return found
 
 
@@ -72,7 +77,7 @@ def make_reward(kind: str, **settings: Any) -> Reward:
     """Build a reward by name.
 
     Args:
-        kind: A registered name.
+        kind: A registered name, or `module:class`.
         **settings: Passed to the class, after they were checked and converted to the types that the constructor
             declares. An unknown one is an error that names the nearest valid one.
 

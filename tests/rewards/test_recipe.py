@@ -77,12 +77,19 @@ def test_settings_are_converted_and_checked() -> None:
         ("configured", {"file": "x", "view": "orcle"}, "view: .*'oracle' or 'observable'"),
         ("configured", {"file": "x", "json": 3}, "json: Input should be 1 or 2"),
         ("not-one", {}, "is no subclass of Reward"),
+        (":", {}, "cannot be imported: Empty module name"),
+        (f"{__name__}:Configurd", {}, "has no attribute 'Configurd'"),
         ("nowhere", {}, "cannot be imported: No module named 'telegym.nowhere'"),
     ],
 )
 def test_mistakes_are_named(kind: str, settings: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         make_reward(kind, **settings)
+
+
+def test_a_class_can_be_named_itself() -> None:
+    made = make_reward(f"{__name__}:Configured", file="x")
+    assert isinstance(made, Configured)
 
 
 def test_names_are_taken_once() -> None:
