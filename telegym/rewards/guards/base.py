@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import ClassVar
+from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel, ConfigDict
 
@@ -135,7 +136,7 @@ def make_guards(kind: str | Sequence[str] = "all", *, gate: bool = True) -> Guar
         ConfigurationError: If a name is unknown; the message names the nearest.
     """
     names = guard_names() if kind == "all" else (kind,) if isinstance(kind, str) else tuple(kind)
-    return Guards([_make(name) for name in names], gate=gate)
+    return Guards(names, gate=gate)
 
 
 def _make(name: str) -> Guard:
@@ -153,20 +154,26 @@ class Guards(Reward):
     As a reward, a run is worth 1, or 0 if a hit gates it; `counters` has the number of hits of each guard.
 
     Args:
-        guards: The guards; all that are registered by default.
+        guards: The guards, or their names; all that are registered by default.
         gate: Whether hits have consequences; if not, every run is worth 1 and hits are counted only.
     """
 
     name = "guards"
 
-    def __init__(self, guards: Sequence[Guard] | None = None, *, gate: bool = True) -> None:
-        self.guards = tuple(guards) if guards is not None else tuple(_make(name) for name in _GUARDS)
+    def __init__(self, guards: Sequence[Guard | str] | None = None, *, gate: bool = True) -> None:
+        named = guards if guards is not None else guard_names()
+        self.guards = tuple(_make(each) if isinstance(each, str) else each for each in named)
         self.gating = gate
+        self._known: WeakKeyDictionary[Run, tuple[int, list[Hit]]] = WeakKeyDictionary()
 
     def inspect(self, run: Run) -> list[Hit]:
-        """Return what all guards find, guard by guard."""
+        """Return what all guards find, guard by guard. A run that has not grown is not looked at again."""
         reading = Reading(run)
-        return [hit for guard in self.guards for hit in guard.look(reading)]
+        length, hits = self._known.get(run, (-1, []))
+        if length != len(reading.messages):
+            hits = [hit for guard in self.guards for hit in guard.look(reading)]
+            self._known[run] = len(reading.messages), hits
+        return list(hits)
 
     def gate(self, run: Run) -> Severity | None:
         """Return the strongest consequence of the hits in a run: DOUBT, BLOCK, or None if there is none."""

@@ -20,6 +20,9 @@ __all__ = ["Claim", "ClaimHook", "UnmadeChecks"]
 
 _SENTENCES = re.compile(r"(?<=[.!?。！？;；\n])\s*")
 _ELEMENT = re.compile(r"\b(?=[A-Z0-9-]*\d)[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)+\b|\b[A-Z]\d{3,}\b")
+_EVERYTHING = re.compile(r"\b(every|all|everything|each)\b|全部|所有|一切|逐一", re.IGNORECASE)
+_FEW = 3
+"""Fewest different tools that make it credible that everything was checked."""
 _VERBS = frozenset({"get", "list", "check", "run", "set", "toggle", "can", "do", "make", "send", "find", "search"})
 
 
@@ -29,7 +32,8 @@ class Claim(NamedTuple):
     sentence: str
     """The sentence, folded."""
     kind: str
-    """`check` for "I have checked", `success` for "it works again"."""
+    """`check` for "I have checked", `change` for "I have reset", `value` for "speed test: excellent", `success` for
+    "it works again"."""
     passage: Passage
     """Where it stands."""
 
@@ -58,7 +62,7 @@ class UnmadeChecks(Guard):
                     verdict = self.hook(claim, reading) if self.hook is not None else None
                     reason = _flaw(claim, reading) if verdict is None else None if verdict else "nothing bears it out"
                     if reason is not None:
-                        severity = Severity.BLOCK if claim.kind == "check" else Severity.DOUBT
+                        severity = Severity.BLOCK if claim.kind in ("check", "change") else Severity.DOUBT
                         yield self.hit(severity, f"claimed, but {reason}", passage, claim.sentence)
 
 
@@ -66,7 +70,7 @@ def _claims(passage: Passage) -> Iterator[Claim]:
     for sentence in _SENTENCES.split(fold(passage.text)):
         if not sentence or any(each.search(sentence) for each in patterns("claims", "negated")):
             continue
-        for kind in ("check", "success"):
+        for kind in ("change", "check", "success", "value"):
             if any(each.search(sentence) for each in patterns("claims", kind)):
                 yield Claim(sentence.strip(), kind, passage)
                 break
@@ -75,10 +79,17 @@ def _claims(passage: Passage) -> Iterator[Claim]:
 def _flaw(claim: Claim, reading: Reading) -> str | None:
     """Return what is wrong with a claim, or None."""
     before = [call for call in reading.calls if call.index < claim.passage.after and reading.works(call)]
+    if claim.kind == "value":
+        return _without_tool(claim, {call.name for call in before}, reading) if reading.customs else None
     if not before:
         return _unlooked(reading)
+    if claim.kind == "change":
+        changed = not reading.tools or any(reading.changes(call) for call in before)
+        return None if changed else "nothing had been changed"
     if claim.kind == "success":
         return None
+    if _EVERYTHING.search(claim.sentence) and len({call.name for call in before}) < _FEW:
+        return f"only {len({call.name for call in before})} tools had been used"
     known = " ".join([reading.question, *(f"{call.arguments} {call.content}" for call in before)])
     for element in _ELEMENT.findall(claim.sentence):
         if element not in known:

@@ -14,7 +14,7 @@ from telegym.rewards.guards.verdicts import patterns
 __all__ = ["BlankAnswer", "CopiedQuestion", "KeywordStuffing", "Padding", "TruncatedAnswer"]
 
 _BLANKS = re.compile(r"\s{60,}")
-_RUN = re.compile(r"(\S)\1{39,}")
+_RUN = re.compile(r"(\S)\1{39,}|\b(\w+)\b(?:\W+\2\b){5,}", re.IGNORECASE)
 _SENTENCES = re.compile(r"[.!?。！？\n;；]+")
 
 
@@ -57,7 +57,7 @@ class Padding(Guard):
         if len(text) > self.longest:
             return f"a text of {len(text)} characters, more than {self.longest}"
         if _BLANKS.search(text) or _RUN.search(text):
-            return "a text is filled with one character"
+            return "a text is filled with one character or word"
         if len(text) >= self.from_length:
             raw = text.encode()
             if len(zlib.compress(raw, 9)) < self.density * len(raw):

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from urllib.parse import unquote
 
-__all__ = ["HIDDEN", "fold", "revealed", "unmasked"]
+__all__ = ["HIDDEN", "encoded_words", "fold", "revealed", "unmasked"]
 
 HIDDEN = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0e\ufeff\U000e0000-\U000e0fff]"
@@ -26,6 +26,7 @@ _LOOKALIKES = str.maketrans(
     "аеорсухіјѕԁһӏМНВТКАЕОРСХІЈЅαβεικνορτυχΑΒΕΖΗΙΚΜΝΟΡΤΥΧｏᴏⅠⅼ｛｝［］“”„‟‘’＂＇∶ː﹕",
     'aeopcyxijsdhlMHBTKAEOPCXIJSabeiknoptuxABEZHIKMNOPTYXooIl{}[]""""\'\'"\':::',
 )
+_SPACES = re.compile(" {2,}")
 _TAGS = {0xE0000 + code: chr(code) for code in range(0x20, 0x7F)}
 _DIGITS = str.maketrans("0134578@$!|", "oieastbasil")
 _SPACED = re.compile(r"(?<!\w)(?:[^\W_]|[\\{}\[\]<>])(?:[\s.\-_*·/]{1,3}(?:[^\W_]|[\\{}\[\]<>])){4,}(?!\w)")
@@ -41,11 +42,11 @@ _DEPTH = 2
 def fold(text: str) -> str:
     """Return a text without hidden characters, with look-alike letters as Latin ones and one space for any blanks."""
     if text.isascii():
-        return " ".join(text.split(" ")) if "  " not in text else re.sub(r" {2,}", " ", text)
+        return _SPACES.sub(" ", text)
     text = text.translate(_TAGS)
     text = unicodedata.normalize("NFKC", HIDDEN.sub("", text))
     stripped = "".join(character for character in text if unicodedata.category(character) != "Cf")
-    return _latin_words(stripped)
+    return _SPACES.sub(" ", _latin_words(stripped))
 
 
 def _latin_words(text: str) -> str:
@@ -87,6 +88,11 @@ def revealed(text: str) -> tuple[str, ...]:
     return (plain, *_decoded(plain))
 
 
+def encoded_words(text: str) -> str | None:
+    """Return what an encoding in a text says, if it is at least two words; None if there is none."""
+    return next((words for words in _decoded(fold(text)) if re.search(r"[^\W\d_]{2,}\s+[^\W\d_]{2,}", words)), None)
+
+
 def _variants(text: str, plain: str) -> Iterator[str]:
     joined = _SPACED.sub(lambda match: _GAPS.sub("", match[0]), plain)
     if joined != plain:
@@ -99,7 +105,7 @@ def _variants(text: str, plain: str) -> Iterator[str]:
             yield bare
     if any(letter in plain for letter in "0134578@$!|"):
         yield re.sub(r"\b\w*[a-zA-Z]+[0-9@$!|]+[\w@$!|]*\b", lambda match: match[0].translate(_DIGITS), plain)
-    if len(plain) <= 20_000:
+    if len(plain) <= 2000:
         yield plain[::-1]
         yield codecs.encode(plain, "rot13")
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from telegym.rewards.guards.base import Guard, Hit, Severity
 from telegym.rewards.guards.reading import Passage, Reading, data
-from telegym.rewards.guards.unmasking import HIDDEN, revealed
+from telegym.rewards.guards.unmasking import HIDDEN, encoded_words, revealed
 
 __all__ = ["ForgedRoles", "HiddenText", "JudgeOrders", "VerdictEcho", "patterns"]
 
@@ -155,7 +155,9 @@ class HiddenText(Guard):
     def look(self, reading: Reading) -> Iterator[Hit]:
         """Yield one hit for each text of the agent with something hidden in it."""
         for passage in reading.written:
-            if not passage.text.isascii():
+            if (words := encoded_words(passage.text)) is not None:
+                yield self.hit(Severity.DOUBT, "a text holds another one in an encoding", passage, words)
+            elif not passage.text.isascii():
                 hidden = HIDDEN.findall(passage.text)
                 if len(hidden) >= self.least:
                     shown = passage.text.encode("ascii", "backslashreplace").decode()
