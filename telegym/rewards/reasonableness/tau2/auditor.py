@@ -22,7 +22,7 @@ from telegym.rewards.reasonableness.ordering import Event, Order
 from telegym.rewards.reasonableness.recovery import recoveries, repeats
 from telegym.rewards.reasonableness.schema import formality
 from telegym.rewards.reasonableness.summary import Sheet
-from telegym.rewards.reasonableness.tau2.beliefs import Beliefs, beliefs, shown, truth
+from telegym.rewards.reasonableness.tau2.beliefs import Beliefs, beliefs, causes_shown, shown, truth
 from telegym.rewards.reasonableness.tau2.claims import Claims
 from telegym.rewards.reasonableness.tau2.efficiency import efficiency
 from telegym.rewards.reasonableness.tau2.facts import exists, facts, hear, kind_of, read_answer
@@ -259,7 +259,7 @@ class _Walk:
             sheet.met(Check.ORDERING)
 
     def _check_effect(self, step: _Step, moment: Moment, sheet: Sheet) -> None:
-        if _differs(step.before, step.after):
+        if _differs(step.before, step.after) or step.record.index in self.prescribed:
             sheet.met(Check.NECESSITY)
         else:
             sheet.unmet(Check.NECESSITY, Code.REDUNDANT, f"{moment.name} changed nothing")
@@ -319,9 +319,7 @@ class _Walk:
         now = truth(self.case, step.after)
         line_id = self.case.subject.line_id
         reads = step.kind == "read" and call.name != TRANSFER_TOOL
-        needed = ""
-        if reads and sheet is not None:
-            needed = needed_record(call.name, call.arguments, self.findings, self.case, self.hypotheses, self.beliefs)
+        needed = self._needed(step) if reads and sheet is not None else ""
         self.beliefs.apply(call.name, call.arguments, call.arguments.get("line_id", line_id) == line_id, now)
         verifies = self._note_change(step)
         before = self.hypotheses.alive.bit_count()
@@ -329,6 +327,15 @@ class _Walk:
         if reads and sheet is not None:
             self._judge_read(sheet, needed, verifies, news, before)
         self._note(step, now)
+
+    def _needed(self, step: _Step) -> str:
+        """Return what a read is needed for besides news, or an empty text."""
+        call = step.record.call
+        needed = needed_record(call.name, call.arguments, self.findings, self.case, self.hypotheses, self.beliefs)
+        if needed or self.looks.looked(call.name, str(call.arguments.get("id", ""))):
+            return needed
+        inferred = any(self.hypotheses.certain(mask) for mask in causes_shown(call.name, call.arguments, self.beliefs))
+        return "it confirmed what could be inferred, before it is put right" if inferred else ""
 
     def _judge_read(self, sheet: Sheet, needed: str, verifies: bool, news: bool, before: int) -> None:
         if news:
@@ -345,15 +352,14 @@ class _Walk:
         if step.kind == "write":
             if _differs(step.before, step.after):
                 self.looks.changed(call.name)
-                self.order.happened([Event("change")])
+                if call.arguments.get("line_id", self.case.subject.line_id) == self.case.subject.line_id:
+                    self.order.happened([Event("change")])
             return False
         return self.looks.verifies(call.name, str(call.arguments.get("id", "")), self.case)
 
     def _observe(self, step: _Step, now: Beliefs) -> bool:
         call = step.record.call
-        line = self.findings.lines.get(self.case.subject.line_id)
-        plan_known = line is not None and line["plan_id"] in self.findings.plans
-        show = shown(call.name, call.arguments, self.case, plan_known)
+        show = shown(call.name, call.arguments, self.case, self.findings)
         news, everything = False, self.beliefs.all
         for mask, true in zip(show(self.beliefs), show(now), strict=True):
             news = self.hypotheses.observe(mask if true else everything & ~mask) or news
@@ -453,7 +459,8 @@ class _Walk:
     def _made_good_later(self, place: int, found: Elimination) -> bool:
         """Whether a call was right when it was made, and idle only because the same had to be done again later."""
         step = self.steps[place]
-        later = (self.steps[other].record.call.name for other in found.needed if other > place)
+        kept = (other for other in range(place + 1, len(self.steps)) if other not in found.idle)
+        later = {self.steps[other].record.call.name for other in kept if self.steps[other].record.error is None}
         return self.sheets[step.record.index].clean and step.record.call.name in later
 
     def _may_be_idle(self, step: _Step) -> bool:

@@ -14,11 +14,11 @@ from typing import Any
 
 from telegym.envs.tau2_telecom.case import Case
 from telegym.envs.tau2_telecom.faults import REFUEL_LIMIT_GB
-from telegym.envs.tau2_telecom.findings import TODAY
+from telegym.envs.tau2_telecom.findings import TODAY, Findings
 from telegym.envs.tau2_telecom.scenario import Family
 from telegym.envs.tau2_telecom.state import TelecomState
 
-__all__ = ["SEARCHING", "Beliefs", "beliefs", "shown", "truth"]
+__all__ = ["SEARCHING", "Beliefs", "beliefs", "causes_shown", "shown", "truth"]
 
 _LINE = ("none", "overdue", "ended")
 _USAGE = ("none", "exceeded", "spent")
@@ -157,7 +157,7 @@ class Beliefs:
     @property
     def hopeless(self) -> int:
         """Where only a human can help."""
-        return self.locked | (self.suspended & self.ended) | (self.exceeded & self.spent)
+        return self.locked | self.ended | (self.exceeded & self.spent)
 
     # --- what calls do --------------------------------------------------------------------------------
 
@@ -404,7 +404,7 @@ def _permissions(b: Beliefs) -> tuple[int, ...]:
 
 
 def _line(b: Beliefs) -> tuple[int, ...]:
-    return b.suspended, b.suspended & b.ended, b.line_roaming_off, b.spent
+    return b.suspended, b.suspended & b.ended, b.line_roaming_off
 
 
 def _usage(b: Beliefs) -> tuple[int, ...]:
@@ -441,6 +441,15 @@ _PHONE_SHOWS: dict[str, Callable[[Beliefs], tuple[int, ...]]] = {
     "grant_app_permission": _bar,
     "toggle_wifi": _bar,
 }
+_CAUSES_SHOWN: dict[str, Callable[[Beliefs], tuple[int, ...]]] = {
+    "check_network_status": lambda b: (b.airplane, *_sim(b), b.data_off, b.roaming_off),
+    "check_sim_status": _sim,
+    "check_network_mode_preference": _mode,
+    "check_data_restriction_status": lambda b: (b.saver,),
+    "check_apn_settings": _apn,
+    "check_wifi_calling_status": lambda b: (b.calling,),
+    "check_vpn_status": lambda b: (b.vpn_on & b.vpn_slow,),
+}
 _APPS = ("check_app_permissions", "check_app_status")
 
 
@@ -448,14 +457,14 @@ Shown = Callable[[Beliefs], tuple[int, ...]]
 """What a tool shows, as a function of what is so."""
 
 
-def shown(name: str, arguments: Mapping[str, Any], case: Case, plan_known: bool) -> Shown:
+def shown(name: str, arguments: Mapping[str, Any], case: Case, findings: Findings) -> Shown:
     """Return what the answer of a successful call shows, as a function of what is so after the call.
 
     Args:
         name: The tool.
         arguments: Its arguments.
         case: The case.
-        plan_known: Whether the plan of the customer's line is known, so that its record tells if data is used up.
+        findings: What had been read before: line and plan together tell whether data is used up.
     """
     if name in _APPS:
         return _permissions if arguments.get("app_name") == "messaging" else _nothing
@@ -464,13 +473,31 @@ def shown(name: str, arguments: Mapping[str, Any], case: Case, plan_known: bool)
     if name == "get_bills_for_customer" and arguments.get("customer_id") == case.subject.customer_id:
         return _bills
     if name == "get_details_by_id":
-        return _record(str(arguments.get("id")), case, plan_known)
+        return _record(str(arguments.get("id")), case, findings)
     return _PHONE_SHOWS.get(name, _nothing)
 
 
-def _record(identifier: str, case: Case, plan_known: bool) -> Shown:
+def causes_shown(name: str, arguments: Mapping[str, Any], b: Beliefs) -> tuple[int, ...]:
+    """Return where each cause is there that a read of the phone shows directly.
+
+    Args:
+        name: The tool.
+        arguments: Its arguments.
+        b: What may be so.
+    """
+    if name in _APPS:
+        return _permissions(b) if arguments.get("app_name") == "messaging" else ()
+    show = _CAUSES_SHOWN.get(name)
+    return show(b) if show is not None else ()
+
+
+def _record(identifier: str, case: Case, findings: Findings) -> Shown:
     if identifier == case.subject.line_id:
-        return (lambda b: (*_line(b), b.exceeded)) if plan_known else _line
+        plan_id = case.initial.lines[identifier].plan_id
+        return (lambda b: (*_line(b), *_usage(b))) if plan_id in findings.plans else _line
+    own = findings.lines.get(case.subject.line_id)
+    if own is not None and identifier == own["plan_id"]:
+        return _usage
     return _bills if identifier == case.subject.bill_id else _nothing
 
 

@@ -37,7 +37,7 @@ _VERIFIES: dict[str, tuple[str, ...]] = {
     "check_data_restriction_status": ("toggle_data_saver_mode",),
     "check_apn_settings": _APN,
     "check_wifi_calling_status": ("toggle_wifi_calling",),
-    "check_wifi_status": ("toggle_wifi", "toggle_airplane_mode"),
+    "check_wifi_status": ("toggle_wifi",),
     "check_vpn_status": ("connect_vpn", "disconnect_vpn", "toggle_airplane_mode"),
     "check_app_permissions": ("grant_app_permission",),
     "check_app_status": ("grant_app_permission",),
@@ -68,6 +68,10 @@ class Looks:
         """Note that something was changed."""
         self._clock += 1
         self._changed[tool] = self._changed[""] = self._clock
+
+    def looked(self, tool: str, identifier: str) -> bool:
+        """Return whether such a read was made before."""
+        return f"{tool} {identifier}" in self._looked
 
     def verifies(self, tool: str, identifier: str, case: Case) -> bool:
         """Return whether a read shows something that was changed since the last such read, and note the read.
