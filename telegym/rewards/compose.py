@@ -193,7 +193,7 @@ class Composite(Reward):
             for substitute in self.fallback.get(name, ()):
                 if value is not None or substitute == DROP:
                     break
-                value = _mean_of_others(row, own[name], groups) if substitute == GROUP_MEAN else own[substitute][row]
+                value = _mean_of_group(row, own[name], groups) if substitute == GROUP_MEAN else own[substitute][row]
             found[name] = value
         return found
 
@@ -377,13 +377,10 @@ def _in_order(chunks: Sequence[Sequence[int]], found: Sequence[Sequence[Score]])
 # --- putting together -----------------------------------------------------------------------------------
 
 
-def _mean_of_others(row: int, values: Sequence[float | None], groups: Sequence[str]) -> float | None:
-    others = [
-        value
-        for place, value in enumerate(values)
-        if place != row and groups[place] == groups[row] and value is not None
-    ]
-    return math.fsum(others) / len(others) if others else None
+def _mean_of_group(row: int, values: Sequence[float | None], groups: Sequence[str]) -> float | None:
+    """Return the mean of the values in a run's group that are known."""
+    known = [value for place, value in enumerate(values) if groups[place] == groups[row] and value is not None]
+    return math.fsum(known) / len(known) if known else None
 
 
 def _mean_call(index: int, heard: Iterable[tuple[float, Sequence[float | None]]]) -> float | None:
