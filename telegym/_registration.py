@@ -6,7 +6,12 @@ from gymnasium.envs.registration import register, registry
 
 __all__ = ["GYMNASIUM_IDS", "register_all"]
 
-GYMNASIUM_IDS = {"telegym/BaseStation-v0": "base-station", "telegym/Tau2Telecom-v0": "tau2-telecom"}
+GYMNASIUM_IDS = {
+    "telegym/BaseStation-v0": "base-station",
+    "telegym/Tau2Telecom-v0": "tau2-telecom",
+    "telegym/TeleMath-v0": "telemath",
+    "telegym/TeleQnA-v0": "teleqna",
+}
 """Gymnasium ids, and the environments they stand for."""
 
 _ENTRY_POINT = "telegym.envs.gym:TelegymEnv"

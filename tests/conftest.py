@@ -36,6 +36,12 @@ def tau2_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def teleqna_data() -> Path:
+    """The folder that holds TeleQnA.txt."""
+    return _place("TELEGYM_TELEQNA_DATA", ROOT.parent / "shared" / "teleqna", "TeleQnA.txt")
+
+
+@pytest.fixture(scope="session")
 def tau2_traces() -> Path:
     """A folder with recorded traces."""
     return _place("TELEGYM_TAU2_TRACES", _SIBLING, "traces.jsonl.gz")

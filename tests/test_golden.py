@@ -112,6 +112,39 @@ def _judge_prompts(language: Literal["en", "zh"]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _questions(language: str) -> str:
+    """The instructions of all sets of questions, and one problem of each kind."""
+    from telegym.envs.questions.environment import Questions
+    from telegym.envs.questions.problems import TEMPLATES
+    from telegym.envs.questions.telemath import TeleMath
+    from telegym.envs.questions.teleqna import TeleQnA
+
+    sample = str(Path(__file__).with_name("envs") / "questions" / "two_questions.json")
+    parts = []
+    for tools in ("none", "calculator", "submit", "all"):
+        sets: list[Questions] = [
+            TeleQnA(data=sample, split="all", mode=mode, tools=tools, language=language)
+            for mode in ("choice", "verify", "open")
+        ]
+        for environment in (*sets, TeleMath(tools=tools, language=language, count=1)):
+            parts.append(
+                f"# {environment.id} {environment.form} {tools}\n\n{environment.instructions(environment.tasks[0])}"
+            )
+    parts += [f"# {environment.form}\n\n{environment.tasks[0].ticket}" for environment in sets]
+    problems = TeleMath(split="test", count=len(TEMPLATES), language=language).tasks
+    parts += [f"# {task.labels['template']}\n\n{task.ticket}" for task in problems]
+    return "\n\n".join(parts) + "\n"
+
+
+def _question_tools(language: str) -> str:
+    from telegym.envs.questions.desk import toolkit
+
+    tools = [tool.schema() for tool in toolkit("choice", "calculator", language)]
+    for form in ("choice", "verify", "open", "number"):
+        tools += [tool.schema() for tool in toolkit(form, "submit", language)]
+    return json.dumps(tools, indent=1, ensure_ascii=False) + "\n"
+
+
 FILES: dict[str, Callable[[], str]] = {
     "tau2_telecom_solo_tools.json": lambda: _tools("solo"),
     "tau2_telecom_dual_tools.json": lambda: _tools("dual"),
@@ -126,6 +159,10 @@ FILES: dict[str, Callable[[], str]] = {
     "base_station_zh.md": lambda: _base_station("zh"),
     "base_station_tools_en.json": lambda: _schemas("en"),
     "base_station_tools_zh.json": lambda: _schemas("zh"),
+    "questions_en.md": lambda: _questions("en"),
+    "questions_zh.md": lambda: _questions("zh"),
+    "questions_tools_en.json": lambda: _question_tools("en"),
+    "questions_tools_zh.json": lambda: _question_tools("zh"),
     "judge_prompts_en.md": lambda: _judge_prompts("en"),
     "judge_prompts_zh.md": lambda: _judge_prompts("zh"),
 }

@@ -13,6 +13,8 @@ __all__ = ["environment_ids", "make_environment", "register_environment"]
 
 _ENTRY_POINTS: dict[str, str] = {
     "base-station": "telegym.envs.base_station.environment:BaseStation",
+    "telemath": "telegym.envs.questions.telemath:TeleMath",
+    "teleqna": "telegym.envs.questions.teleqna:TeleQnA",
     "tau2-telecom": "telegym.envs.tau2_telecom.environment:Tau2Telecom",
 }
 

@@ -7,7 +7,8 @@ Two rules compare a number x with the target t.
 target of at most 0.01: a blocking probability, a bit error rate, a duration in seconds.
 
 `strict` measures against the target alone: `|x - t| <= relative * |t|`; the absolute tolerance counts only where the
-target is 0.
+target is 0. A share of a level says little (1 % of -100 dBm is a whole dB), so a task may set its own tolerance, which
+then takes the place of the share.
 """
 
 from __future__ import annotations
@@ -46,13 +47,19 @@ class Tolerance(NamedTuple):
     absolute: float = 1e-9
     """Allowed difference in the target's unit; for `strict` only where the target is 0."""
 
-    def accepts(self, value: float, target: float) -> bool:
-        """Return whether a value is near enough to the target."""
+    def accepts(self, value: float, target: float, own: float | None = None) -> bool:
+        """Return whether a value is near enough to the target.
+
+        Args:
+            value: The value.
+            target: The target.
+            own: The task's own tolerance in the target's unit, for `strict`.
+        """
         if not math.isfinite(value):
             return False
         if self.rule == "telemath":
             return math.isclose(value, target, rel_tol=self.relative, abs_tol=self.absolute)
-        allowed = self.relative * abs(target) if target else self.absolute
+        allowed = own if own is not None else self.relative * abs(target) if target else self.absolute
         return abs(value - target) <= allowed * (1 + 1e-12)
 
 
@@ -65,6 +72,8 @@ class Target(NamedTuple):
     """Their unit; empty for plain numbers, None if it is not known: then units are not looked at."""
     ordered: bool = True
     """Whether several numbers have to come in this order."""
+    tolerance: float | None = None
+    """Allowed difference in the unit, instead of a share of the number; for the rule `strict`."""
 
 
 class _Reading(NamedTuple):
@@ -90,7 +99,7 @@ def mark_numbers(answer: FinalAnswer, target: Target, tolerance: Tolerance, unit
     if not target.ordered:
         given, wanted = tuple(sorted(given)), tuple(sorted(wanted))
     for value, right in zip(given, wanted, strict=True):
-        if not tolerance.accepts(value, right):
+        if not tolerance.accepts(value, right, target.tolerance):
             unit = f" {target.unit}" if target.unit else ""
             return Marked(False, True, f"the answer is {right:.6g}{unit}, not {value:.6g}{unit}")
     return Marked(True, True)
@@ -214,6 +223,8 @@ class NumericReward(AnswerReward):
         once: Whether the tags have to occur exactly once.
         reference: The key of the task's data with the right number, a list of numbers, or text such as `3.5 Mbit/s`.
         unit: The key of the task's data with the unit of the reference; tasks may do without it.
+        tolerance: The key of the task's data with a tolerance of its own, in the unit of the reference, which `strict`
+            uses instead of the share; tasks may do without it.
 
     Raises:
         ConfigurationError: If a setting has no valid value.
@@ -236,6 +247,7 @@ class NumericReward(AnswerReward):
         once: bool = False,
         reference: str = "answer",
         unit: str = "unit",
+        tolerance: str = "tolerance",
     ) -> None:
         super().__init__(sources=sources, tools=tools, argument=argument, tag=tag, once=once, reference=reference)
         check_choice("rule", rule, get_args(Rule))
@@ -247,6 +259,7 @@ class NumericReward(AnswerReward):
         self.units: UnitRule = units
         self.ordered = ordered
         self.unit = unit
+        self.own_tolerance = tolerance
 
     def mark(self, answer: FinalAnswer, task: Task) -> Marked:
         """Return what an answer is worth.
@@ -272,4 +285,5 @@ class NumericReward(AnswerReward):
             raise TaskError(f"task {task.id!r}: {self.reference} is {task.data[self.reference]!r}, which is no number")
         if unit is not None and not is_unit(unit):
             raise TaskError(f"task {task.id!r}: no unit is written {unit!r}")
-        return Target(tuple(float(value) for value in values), unit, self.ordered)
+        own: float | None = task.data.get(self.own_tolerance)
+        return Target(tuple(float(value) for value in values), unit, self.ordered, own)

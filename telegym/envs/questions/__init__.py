@@ -1,0 +1,1 @@
+"""Sets of questions as environments: TeleQnA, TeleMath, and problems made on demand."""
