@@ -261,15 +261,14 @@ def _base(region: Region, epochs: Sequence[Epoch], tag: str, need: _Need, first:
 
 def _weighted(region: Region, views: Sequence[tuple[View, int]], tag: str, need: _Need, period: int) -> Array:
     """Return the mean of values over the seconds that views held; times without a value do not count."""
-    hour, _ = _span(4 * (period // 4), 4)
-    values, summed, total = [], np.zeros(()), 0
-    for view, seconds in views:
-        known, places = _hours(region, view, tag, hour, need.groups)
-        values.append((need.pick(known, int(places[0])), seconds))
-        summed, total = summed + values[-1][0] * seconds, total + seconds
-    if np.isnan(summed).any():
+    values = [(need.pick(*_hour(region, view, tag, period // 4, need.groups)), seconds) for view, seconds in views]
+    summed, total = values[0][0] * values[0][1], sum([seconds for _, seconds in views])
+    for value, seconds in values[1:]:
+        summed = summed + value * seconds
+    if np.isnan(summed.sum()):
         return _weighted_known(values)
-    result: Array = summed / total
+    # A zero is never negative.
+    result: Array = (summed + 0.0) / total
     return result[:, None]
 
 
@@ -297,31 +296,38 @@ def _shares(starts: Sequence[int], begin: int, end: int) -> list[tuple[int, int]
 
 
 @lru_cache(maxsize=4096)
-def _phases(archetype: str, seed: int, cells: tuple[str, ...], names: tuple[str, ...]) -> tuple[Integers, Integers]:
-    """Return where in the noise the indicators of cells begin: the fast and the hourly part, in columns."""
+def _phases(archetype: str, seed: int, cells: tuple[str, ...], names: tuple[str, ...]) -> Integers:
+    """Return where in the noise the indicators of cells begin: the fast part, then the hourly part, in columns."""
     keys = [mix(seed, archetype, cell, name) for cell in cells for name in names]
     fast, slow = [key & 0xFFFFFFFF for key in keys], [(key >> 7) & 0xFFFFFFFF for key in keys]
-    return np.array(fast, dtype=np.int64)[:, None], np.array(slow, dtype=np.int64)[:, None]
+    return np.array([fast, slow], dtype=np.int64)[:, :, None]
 
 
 @cache
 def _table_of_normals() -> Array:
-    return normals(0, "scatter of indicators", 16_384)
+    """Return the fast part of noise, then the hourly part."""
+    values = normals(0, "scatter of indicators", _TURNS)
+    return np.concatenate((0.8 * values, 0.6 * values))
 
 
 @lru_cache(maxsize=1024)
-def _steps(first: int, count: int) -> tuple[Integers, Integers]:
-    """Return how far noise has gone on in each period: the fast and the hourly part."""
+def _steps(first: int, count: int) -> Integers:
+    """Return how far noise has gone on in each period: the fast part, then the hourly part."""
     periods = np.arange(first, first + count, dtype=np.int64)
-    return periods * 2_654_435_761, (periods >> 2) * 40_503
+    return np.array([periods * 2_654_435_761, (periods >> 2) * 40_503])[:, None, :]
 
 
-def _noise(phases: tuple[Integers, Integers], first: int, count: int) -> Array:
+_TURNS = 16_384
+"""Values after which noise begins again."""
+_SHIFTS = np.array([3, 0], dtype=np.int64)[:, None, None]
+_BEGINNINGS = np.array([0, _TURNS], dtype=np.int64)[:, None, None]
+
+
+def _noise(phases: Integers, first: int, count: int) -> Array:
     """Return unit noise with a fast and an hourly part, by random access; phases x periods."""
-    steps, values = _steps(first, count), _table_of_normals()
-    fast = ((steps[0] + phases[0]) >> 3) & 16_383
-    slow = (steps[1] + phases[1]) & 16_383
-    result: Array = 0.8 * values.take(fast) + 0.6 * values.take(slow)
+    places = (((_steps(first, count) + phases) >> _SHIFTS) & (_TURNS - 1)) + _BEGINNINGS
+    fast, slow = _table_of_normals().take(places)
+    result: Array = fast + slow
     return result
 
 
@@ -394,9 +400,10 @@ def processor_load_now(region: Region, view: View, cell_id: str, hour_of_week: i
     seen, (tag, row) = view.cells[cell_id], _place(region, cell_id)
     if not seen.on_air:
         return 0.0
-    load = layer_hour(region, view, tag, hour_of_week).solved.load[row]
-    used = 0.0 if asleep(seen) or seen.muted else float(load)
-    foreign = _foreign_of(region, view, tag)
+    load = layer_hour(region, view, tag, hour_of_week).solved.load.item(row)
+    used = 0.0 if seen.muted or asleep(seen) else load
+    known = _kept(view).foreign
+    foreign = known[tag] if tag in known else _foreign_of(region, view, tag)
     storm = 0.0 if foreign is None else STORM_PCT * float(foreign[row])
     return round(min(max(22.0 + 35.0 * used + storm + view.nodes[seen.cell.node_id].cpu_extra_pct, 0.0), 100.0), 9)
 
@@ -442,6 +449,11 @@ def _places_of_hours() -> Places:
     return np.array([_distinct_hours().index(typical_hour(hour)) for hour in range(168)])
 
 
+@cache
+def _place_of_hour(hour_of_week: int) -> int:
+    return int(_places_of_hours()[hour_of_week])
+
+
 _VIEWS: Recent[int, _Kept] = Recent(_ROOM)
 
 
@@ -472,8 +484,8 @@ class _Table(Mapping[str, Mapping[str, Array]]):
 def value_now(region: Region, view: View, cell_id: str, name: str, hour_of_week: int) -> float:
     """Return the base value of one indicator of a cell in an hour of the week."""
     tag, row = _place(region, cell_id)
-    values, places = _hours(region, view, tag, np.array([hour_of_week]), _groups((name,)))
-    return float(values[places[0], row, _columns((name,))[0]])
+    values, place = _hour(region, view, tag, hour_of_week, _groups((name,)))
+    return float(values[place, row, _columns((name,))[0]])
 
 
 def _kept(view: View) -> _Kept:
@@ -509,6 +521,15 @@ def _hours(region: Region, view: View, tag: str, hours: NDArray[np.intp], groups
     if groups & ~int(np.bitwise_and.reduce(layer.known[places])):
         _compute(region, view, tag, layer, places, groups)
     return layer.values, places
+
+
+def _hour(region: Region, view: View, tag: str, hour: int, groups: int) -> tuple[Array, int]:
+    """Return what `_hours` does for one hour."""
+    layer = _kept(view).values.get(tag)
+    place = _place_of_hour(hour % 168)
+    if layer is None or groups & ~int(layer.known[place]):
+        return _hours(region, view, tag, np.array([hour]), groups)[0], place
+    return layer.values, place
 
 
 def _compute(region: Region, view: View, tag: str, layer: _Values, places: Places, groups: int) -> None:

@@ -204,7 +204,7 @@ class Network(World):
             ToolError: If there is no such object, or it is of another kind.
         """
         record = self.objects.get(name) or self.relations.get(name)
-        if isinstance(record, kind):
+        if type(record) is kind or isinstance(record, kind):
             return record
         if record is None:
             names = [item.id for item in self.all(kind)]

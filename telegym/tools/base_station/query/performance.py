@@ -166,7 +166,7 @@ def _grouped(values: Array, width: int) -> Array:
 
 def _means(groups: Array) -> Array:
     means: Array = _total(groups) / groups.shape[2]
-    if np.isnan(means).any():
+    if np.isnan(means.sum()):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # periods without any value
             means = np.nanmean(groups, axis=2)
@@ -175,6 +175,8 @@ def _means(groups: Array) -> Array:
 
 def _total(groups: Array) -> Array:
     """Return the sums of groups; for an hour, four periods one after the other: faster, and the same everywhere."""
+    if groups.shape[2] == 1:
+        return groups[:, :, 0]
     if groups.shape[2] != 4:
         return np.asarray(groups.sum(axis=2))
     total: Array = groups[:, :, 0] + groups[:, :, 1] + groups[:, :, 2] + groups[:, :, 3]
