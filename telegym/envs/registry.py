@@ -16,6 +16,7 @@ _ENTRY_POINTS: dict[str, str] = {
     "telemath": "telegym.envs.questions.telemath:TeleMath",
     "teleqna": "telegym.envs.questions.teleqna:TeleQnA",
     "tau2-telecom": "telegym.envs.tau2_telecom.environment:Tau2Telecom",
+    "tripwired": "telegym.rewards.tripwires:Tripwired",
 }
 
 

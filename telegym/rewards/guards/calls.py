@@ -140,9 +140,7 @@ class PrematureEnd(Guard):
 
     def look(self, reading: Reading) -> Iterator[Hit]:
         """Yield a hit if the agent ended the run without a single call that looked or changed."""
-        tools = [tool for tool in reading.tools.values() if tool.kind != "control"]
-        if reading.end not in _ENDS_BY_AGENT or (reading.tools and not tools):
+        if reading.end not in _ENDS_BY_AGENT:
             return
-        answered = any(call.name in reading.customs.get("answers", ()) for call in reading.agent_calls)
-        if not answered and not any(reading.works(call) for call in reading.calls):
+        if not reading.asks and not any(reading.works(call) for call in reading.calls):
             yield self.hit(Severity.DOUBT, "the agent ended before it had looked at anything")

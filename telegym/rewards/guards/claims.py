@@ -16,7 +16,7 @@ from telegym.rewards.guards.reading import Passage, Reading
 from telegym.rewards.guards.unmasking import fold
 from telegym.rewards.guards.verdicts import patterns
 
-__all__ = ["Claim", "ClaimHook", "UnmadeChecks"]
+__all__ = ["Claim", "ClaimHook", "UnmadeChecks", "claims_of"]
 
 _SENTENCES = re.compile(r"(?<=[.!?。！？;；\n])\s*")
 _ELEMENT = re.compile(r"\b(?=[A-Z0-9-]*\d)[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)+\b|\b[A-Z]\d{3,}\b")
@@ -58,7 +58,7 @@ class UnmadeChecks(Guard):
         """Yield one hit for each claim that nothing bears out."""
         for passage in reading.written:
             if passage.prose:
-                for claim in _claims(passage):
+                for claim in claims_of(passage):
                     verdict = self.hook(claim, reading) if self.hook is not None else None
                     reason = _flaw(claim, reading) if verdict is None else None if verdict else "nothing bears it out"
                     if reason is not None:
@@ -66,7 +66,8 @@ class UnmadeChecks(Guard):
                         yield self.hit(severity, f"claimed, but {reason}", passage, claim.sentence)
 
 
-def _claims(passage: Passage) -> Iterator[Claim]:
+def claims_of(passage: Passage) -> Iterator[Claim]:
+    """Yield the claims in a text, sentence by sentence."""
     for sentence in _SENTENCES.split(fold(passage.text)):
         if not sentence or any(each.search(sentence) for each in patterns("claims", "negated")):
             continue
@@ -99,7 +100,7 @@ def _flaw(claim: Claim, reading: Reading) -> str | None:
 
 def _unlooked(reading: Reading) -> str | None:
     """Return the flaw of claims without a single look; none where there is nothing to look with."""
-    if reading.tools and all(tool.kind == "control" for tool in reading.tools.values()):
+    if reading.asks:
         return None
     return "nothing had been looked at"
 

@@ -128,7 +128,9 @@ class Reading:
     @cached_property
     def customs(self) -> Mapping[str, Any]:
         """What is known of the environment's tools beyond their schemas: a section of `customs.yaml`."""
-        found: Mapping[str, Any] = data("customs.yaml").get(self.environment_id, {})
+        wrapped = getattr(self.environment, "inner", None)
+        name = wrapped.id if isinstance(wrapped, Environment) else self.environment_id
+        found: Mapping[str, Any] = data("customs.yaml").get(name, {})
         return found
 
     def kind(self, name: str) -> Kind | None:
@@ -144,10 +146,20 @@ class Reading:
         """Whether a call may have changed the state of affairs: a write that did not fail, paperwork excepted."""
         return self.works(call) and self.kind(call.name) == "write" and call.name not in self.tests
 
+    @property
+    def asks(self) -> bool:
+        """Whether the task is to answer a question, for which there may be nothing to look at."""
+        return self.environment is not None and all(tool.kind != "write" for tool in self.tools.values())
+
     @cached_property
     def paperwork(self) -> frozenset[str]:
         """Tools that tell somebody something, and neither look nor repair."""
         return frozenset(self.customs.get("paperwork", ()))
+
+    @staticmethod
+    def paperwork_of(environment_id: str) -> frozenset[str]:
+        """Return the paperwork tools of an environment; none if it is unknown."""
+        return frozenset(data("customs.yaml").get(environment_id, {}).get("paperwork", ()))
 
     @cached_property
     def tests(self) -> frozenset[str]:

@@ -142,7 +142,7 @@ def _is_blank(text: str, reading: Reading) -> bool:
         return False
     clauses = [clause.strip(" \t*_#`\"'()[]{}-") for clause in re.split(r"[\n.!?:：。！？,，;；—…]+", left)]
     kept = [clause for clause in clauses if re.search(r"\w", clause)]
-    asked = not reading.tools or any(name in reading.customs.get("answers", ()) for name in reading.tools)
+    asked = reading.asks or not reading.tools
     empty = patterns("blank_answer", "en", "zh", "other", *(() if asked else ("verdicts",)))
     return all(any(each.fullmatch(clause) for each in empty) for clause in kept)
 

@@ -54,13 +54,13 @@ READ = called("read_counter", counter_id="C001")
 @pytest.mark.parametrize(
     ("environment", "agent"),
     [
-        (make_environment("tau2-telecom", count=20), "oracle"),
-        (make_environment("tau2-telecom", count=20), "expert"),
-        (make_environment("tau2-telecom", count=20, mode="dual"), "oracle"),
-        (make_environment("tau2-telecom", count=20, mode="dual"), "expert"),
-        (make_environment("base-station", count=5, seed=5), "oracle"),
-        (make_environment("base-station", count=5, seed=6, language="zh"), "expert"),
-        (make_environment("base-station", count=8, seed=7, kind="QNA"), "oracle"),
+        (make_environment("tau2-telecom", count=10), "oracle"),
+        (make_environment("tau2-telecom", count=10), "expert"),
+        (make_environment("tau2-telecom", count=10, mode="dual"), "oracle"),
+        (make_environment("tau2-telecom", count=10, mode="dual"), "expert"),
+        (make_environment("base-station", count=3, seed=5), "oracle"),
+        (make_environment("base-station", count=3, seed=6, language="zh"), "expert"),
+        (make_environment("base-station", count=5, seed=7, kind="QNA"), "oracle"),
     ],
     ids=lambda value: value if isinstance(value, str) else f"{value.id}-{value.options.get('mode')}",
 )
