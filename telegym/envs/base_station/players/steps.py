@@ -146,7 +146,7 @@ class _Memory:
             self._known.clear()
 
 
-_READS = ("get_", "list_", "compute_", "search_", "rank_")
+_READS = ("get_", "list_", "compute_", "search_", "rank_", "run_")
 """How the names of tools begin that only read."""
-_TALKS = ("run_", "notify_", "update_ticket", "ask_", "request_", "escalate_", "submit_")
+_TALKS = ("notify_", "update_ticket", "ask_", "request_", "escalate_", "submit_")
 """How the names of tools begin after which what was read is still so."""

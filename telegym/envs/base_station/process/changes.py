@@ -61,7 +61,7 @@ def request(
 
 
 def _changes(network: Network) -> list[Change]:
-    return [item for item in network.objects.values() if isinstance(item, Change)]
+    return list(network.all(Change))
 
 
 def _decision_s(now: int, emergency: bool) -> int:

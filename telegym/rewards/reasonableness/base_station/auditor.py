@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import groupby
 from typing import ClassVar
 
 from telegym.core.episode import Episode
@@ -35,6 +36,8 @@ __all__ = ["BaseStationAuditor"]
 
 LIKELY = 0.5
 """Probability from which a change is right although it may turn out to have been for nothing."""
+POSSIBLE = 0.2
+"""The same where nothing is left to look at that would tell more: then trying is the best test."""
 _SAYING = frozenset({"submit_diagnosis", "close_ticket", "submit_answer"})
 """Calls that make claims."""
 
@@ -70,7 +73,7 @@ class _Inspection:
         self._sheets = {act.index: Sheet(act.index) for act in case.acts}
         self._ledger = Ledger(case, truth_names(case) if view is View.ORACLE else frozenset())
         self._watch = Watch(case)
-        self._reader = Watch(case)
+        self._possible: dict[int, Sequence[Hypothesis]] = {}
         self._claims: list[Claim] = []
         self._reasons: list[str] = []
         self._unsafe = False
@@ -83,8 +86,7 @@ class _Inspection:
             self._recovery(act)
         if self._case.trace is not None:
             self._policy()
-            self._changes()
-        self._reads()
+        self._walk()
         self._sayings()
         verdicts = tuple(self._sheets[act.index].verdict() for act in self._case.acts)
         return Audit(verdicts, self._view, self._values(), self._unsafe, tuple(self._reasons), self._counters)
@@ -136,8 +138,7 @@ class _Inspection:
 
     def _recovery(self, act: Act) -> None:
         """Judge what follows an error: the same again, with nothing done about it, does not deal with it."""
-        place = self._case.acts.index(act)
-        before = self._case.acts[place - 1] if place else None
+        before = self._case.acts[act.index - 1] if act.index else None
         if before is None or before.record.error in (None, CallError.DROPPED):
             return
         sheet = self._sheets[act.index]
@@ -163,11 +164,32 @@ class _Inspection:
                 sheet.met(Check.SAFETY)
                 sheet.met(Check.ORDERING)
 
+    # --- one way through -----------------------------------------------------------------------------------
+
+    def _walk(self) -> None:
+        """Go through the calls, turn by turn: what was decided on what had been seen, then what was seen."""
+        again, asked_for = repeated(self._case), required(self._case)
+        doubtful: list[Act] = []
+        for _, turn in groupby(self._case.acts, key=lambda act: act.visible):
+            acts = list(turn)
+            doubtful += [act for act in acts if self._is_doubtful(act)]
+            for act in acts:
+                self._settle(act, again.get(act.index), asked_for.get(act.index, ""))
+        self._doubt(doubtful)
+
+    def _is_doubtful(self, act: Act) -> bool:
+        """Return whether nothing speaks for a remedy when it is chosen; note what was possible at a diagnosis."""
+        if self._case.trace is None:
+            return False
+        if act.tool == "submit_diagnosis" and self._view is View.OBSERVABLE:
+            self._watch.advance(act.visible)
+            self._possible[act.index] = self._watch.possible()
+        return _has_aim(act) and not self._is_right(act)
+
     # --- changes -------------------------------------------------------------------------------------------
 
-    def _changes(self) -> None:
-        """Judge what acts on the network or calls on others: whether it helps against what is wrong, or may be."""
-        doubtful = [act for act in self._case.acts if _has_aim(act) and not self._is_right(act)]
+    def _doubt(self, doubtful: list[Act]) -> None:
+        """Judge changes that nothing speaks for, on copies of the network if that is wanted."""
         tried = Trial(frozenset(), frozenset(), {}, 0)
         if self._deep:
             tried = try_without(self._case, [act for act in doubtful if act.changes and act.before is not None])
@@ -181,8 +203,7 @@ class _Inspection:
     def _is_right(self, act: Act) -> bool:
         """Return whether a change helps, prepares help, or takes back what was done; note why."""
         sheet, case = self._sheets[act.index], self._case
-        earlier = case.acts[: case.acts.index(act)]
-        if takes_back(act, earlier):
+        if takes_back(act, case.acts[: act.index]):
             sheet.met(Check.NECESSITY, "takes back or ends what was begun")
             return True
         if eases(act):
@@ -194,15 +215,12 @@ class _Inspection:
                 sheet.met(Check.PRECONDITION, f"helps against {found.code} at {found.names[0]}")
                 sheet.met(Check.NECESSITY)
             return found is not None
-        self._watch_to(act)
+        self._watch.advance(act.visible)
         chance = likelihood(act, self._watch.possible())
-        if chance >= LIKELY or (chance > 0 and self._is_followed_up(act)):
+        if chance >= LIKELY or (chance >= POSSIBLE and self._is_followed_up(act)):
             sheet.met(Check.PRECONDITION, f"helps with probability {chance:.2f}, by what had been seen")
             return True
         return False
-
-    def _watch_to(self, act: Act) -> None:
-        self._watch.advance(act.visible)
 
     def _is_followed_up(self, act: Act) -> bool:
         """Return whether nothing is left that would tell more before acting: everything at its place was looked at."""
@@ -226,19 +244,15 @@ class _Inspection:
 
     # --- reads, waits, messages ----------------------------------------------------------------------------
 
-    def _reads(self) -> None:
-        """Judge what changes nothing: whether it told anything that matters, and whether there was reason to wait."""
-        again, asked_for = repeated(self._case), required(self._case)
-        for act in self._case.acts:
-            sheet = self._sheets[act.index]
-            if act.index in again:
-                sheet.unmet(Check.NECESSITY, Code.REDUNDANT, f"call {again[act.index]} had told the same")
-            elif act.failed or act.tool in _SAYING:
-                continue
-            elif act.tool == "wait":
-                self._wait(act, sheet)
-            elif act.reads or act.group == "query":
-                self._read(act, sheet, asked_for.get(act.index, ""))
+    def _settle(self, act: Act, again: int | None, reason: str) -> None:
+        """Judge a call by what it told, and take its answer in."""
+        sheet = self._sheets[act.index]
+        if again is not None:
+            sheet.unmet(Check.NECESSITY, Code.REDUNDANT, f"call {again} had told the same")
+        elif act.tool == "wait" and not act.failed:
+            self._wait(act, sheet)
+        elif not act.failed and act.tool not in _SAYING and (act.reads or act.group == "query"):
+            self._read(act, sheet, reason)
 
     def _wait(self, act: Act, sheet: Sheet) -> None:
         pending = waits_for(self._case, act)
@@ -260,10 +274,12 @@ class _Inspection:
 
     def _inform(self, act: Act, sheet: Sheet) -> None:
         """Judge a read by what it told."""
-        told = self._reader.read(act, weighing=True)
+        self._watch.advance(act.visible)
+        near_case = concerns(self._case, act, self._watch.seen)
+        told = self._watch.read(act, weighing=not near_case)
         if told.settled:
             sheet.met(Check.NECESSITY, f"of {told.before} possible causes {told.after} are left")
-        elif told.fresh and concerns(self._case, act, self._reader.seen):
+        elif told.fresh and near_case:
             sheet.met(Check.NECESSITY, "tells something new about what the case concerns")
         else:
             sheet.unmet(Check.NECESSITY, Code.REDUNDANT, "it told nothing that matters for the case")
@@ -278,18 +294,11 @@ class _Inspection:
             if self._case.trace is None:
                 found = answer_claim(self._case, act, self._view)
             else:
-                found = list(claims_of(self._case, act, self._view, self._possible_at(act)))
+                found = list(claims_of(self._case, act, self._view, self._possible.get(act.index, ())))
             self._claims += found
             self._note_claims(sheet, found)
             if act.tool == "close_ticket":
                 self._completion(sheet)
-
-    def _possible_at(self, act: Act) -> Sequence[Hypothesis]:
-        if self._view is View.ORACLE or act.tool != "submit_diagnosis":
-            return ()
-        watch = Watch(self._case)
-        watch.advance(act.visible)
-        return watch.possible()
 
     def _note_claims(self, sheet: Sheet, found: Sequence[Claim]) -> None:
         false = [claim for claim in found if not claim.true]

@@ -18,7 +18,7 @@ from telegym.envs.base_station.outcome import trace_of
 from telegym.envs.base_station.policy import Facts, PolicyConstants, Trace, Violation, judge
 from telegym.rewards.reasonableness.calls import agent_calls
 
-__all__ = ["DIAGNOSTIC", "LOOKING", "Act", "Case", "group_of"]
+__all__ = ["DIAGNOSTIC", "LOOKING", "Act", "Case", "group_of", "text_of"]
 
 _UNHEARD = frozenset({CallError.DROPPED, CallError.DUPLICATE_ID, CallError.EMPTY_MESSAGE})
 """Errors of calls that never reached the toolkit, so that no journal knows them."""
@@ -164,10 +164,6 @@ class Case:
     def ticket_id(self) -> str:
         """The ticket."""
         return TICKET
-
-    def earlier(self, act: Act) -> list[Act]:
-        """Return the calls before one."""
-        return self.acts[: self.acts.index(act)]
 
 
 def text_of(name: str) -> str:

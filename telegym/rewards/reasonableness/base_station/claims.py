@@ -96,13 +96,18 @@ def _is_so(case: Case, code: str, element: str) -> bool:
 
 def _may_be(code: str, element: str, possible: Sequence[Hypothesis]) -> bool:
     """Return whether evidence speaks for a cause at an element, or nothing else is left that it speaks for."""
-    here = [item for item in possible if item.code == code and _placed(item.element_id, element)]
+    codes = {code, *_SHOWN_AS.get(code, ())}
+    here = [item for item in possible if item.code in codes and _placed(item.element_id, element)]
     if any(item.status != "open" for item in here):
         return True
     if not here:
         return code in WEAK and not any(item.status == "confirmed" and item.code not in WEAK for item in possible)
     site = [item for item in possible if near(item.element_id, element, exact=False)]
     return not any(item.status == "confirmed" and item.code not in WEAK for item in site)
+
+
+_SHOWN_AS = {"baseband_board_failure": ("outage_spillover",)}
+"""Causes that evidence shows by their consequences: those under which they are found."""
 
 
 def _placed(name: str, element: str) -> bool:

@@ -34,6 +34,8 @@ __all__ = ["Insight", "Watch", "asked", "concerns", "repeated", "required", "wai
 
 SETTLING_S = 7200 + 1800
 """For how long after a change one may wait for its effect: the longest verification, and half an hour."""
+AFTERMATH_S = 7200
+"""For how long after its expected end something that a notice told of may still go on."""
 FRESH_S = 900
 """After how long a look at the same thing is a new look: a reporting period."""
 _LISTINGS = frozenset({"list_alarms", "get_external_notices", "list_resources"})
@@ -81,8 +83,7 @@ class Watch:
     def advance(self, calls: int) -> None:
         """Take in the answers of the first calls of the episode."""
         while self._place < calls:
-            act = self._acts[self._place]
-            take_in(self._seen, self._place, act.record)
+            take_in(self._seen, self._place, self._acts[self._place].record)
             self._place += 1
 
     def possible(self) -> tuple[Hypothesis, ...]:
@@ -99,16 +100,17 @@ class Watch:
             act: The call.
             weighing: Whether to find out which causes it made impossible.
         """
-        place = self._acts.index(act)
-        self.advance(place)
+        self.advance(act.index)
         before = _codes(self.possible()) if weighing else frozenset()
-        facts, listings, sites = self._seen.fresh, len(self._seen.listings), len(self._seen.looked_at)
-        self.advance(place + 1)
-        told = (self._seen.fresh, len(self._seen.listings), len(self._seen.looked_at)) != (facts, listings, sites)
-        new = told or act.record.content not in self._texts
+        known = self._known()
+        self.advance(act.index + 1)
+        new = self._known() != known or act.record.content not in self._texts
         self._texts.add(act.record.content)
         after = _codes(self.possible()) if weighing else frozenset()
         return Insight(new, len(before), len(after), before != after)
+
+    def _known(self) -> tuple[int, int, int]:
+        return self._seen.fresh, len(self._seen.listings), len(self._seen.looked_at)
 
     @property
     def seen(self) -> Observations:
@@ -238,7 +240,7 @@ def waits_for(case: Case, act: Act) -> str:
     network = act.before
     if network is None:
         return ""
-    pending = next(_pending(network, case), "")
+    pending = next(_pending(network), "")
     if pending:
         return pending
     earlier = [item for item in case.acts if item.index < act.index]
@@ -255,16 +257,19 @@ def waits_for(case: Case, act: Act) -> str:
 _PASSING = frozenset({"PWR_MAINS_FAIL", "PWR_MAINS_FAIL_NO_BACKUP", "TRN_MW_RSL_LOW", "TRN_MW_ACM_DOWNSHIFT"})
 
 
-def _pending(network: Network, case: Case) -> Iterator[str]:
-    for record in network.objects.values():
-        if isinstance(record, WorkOrder) and record.state in (WorkState.EN_ROUTE, WorkState.PLANNED):
-            yield f"{record.id} is on the way"
-        elif isinstance(record, Change) and record.status is ChangeStatus.PENDING:
-            yield f"{record.id} is to be decided"
-        elif isinstance(record, Escalation) and _open(record, network.now):
-            yield f"{record.party} is at work"
-        elif isinstance(record, Notice) and record.start_s <= network.now < record.end_s + 7200:
-            yield f"{record.kind} is going on"
+def _pending(network: Network) -> Iterator[str]:
+    for order in network.all(WorkOrder):
+        if order.state in (WorkState.EN_ROUTE, WorkState.PLANNED):
+            yield f"{order.id} is on the way"
+    for change in network.all(Change):
+        if change.status is ChangeStatus.PENDING:
+            yield f"{change.id} is to be decided"
+    for asked_for in network.all(Escalation):
+        if _open(asked_for, network.now):
+            yield f"{asked_for.party} is at work"
+    for notice in network.all(Notice):
+        if notice.start_s <= network.now < notice.end_s + AFTERMATH_S:
+            yield f"{notice.kind} is going on"
 
 
 def _open(case: Escalation, now: int) -> bool:

@@ -161,10 +161,17 @@ def ailments(case: Case, act: Act) -> list[Ailment]:
     if truth is None:
         return []
     network, defects = act.before or case.network, (*truth.defects, *truth.harmless)
-    found = [item for item in defects if not fault(item.code).cleared(network, item)]
+    found = [item for item in defects if not _gone(network, item)]
     if len(found) < len(defects) and _unanswered(case, act):
         found = list(defects)
     return [_ailment(truth.network, item) for item in found]
+
+
+def _gone(network: Network, defect: Defect) -> bool:
+    """Return whether a defect is gone: for now, and for good where it only threatens."""
+    natural = fault(defect.code)
+    lasting = natural.present(network, defect.element_id, dict(defect.parameters))
+    return natural.cleared(network, defect) and not (defect.form == "delayed" and lasting)
 
 
 def _unanswered(case: Case, act: Act) -> bool:
@@ -214,6 +221,8 @@ def takes_back(act: Act, earlier: Sequence[Act]) -> bool:
     """Return whether a change takes back, or completes, one that the agent made before."""
     arguments = act.arguments
     done = [item for item in earlier if not item.failed and item.tool == act.tool]
+    if act.tool == "request_change_approval" and arguments.get("change_type") == "transport_reroute":
+        return any(item.tool == "reroute_transport" and not item.failed for item in earlier)
     if act.tool == "set_admin_state" and arguments.get("state") == "UNLOCKED":
         return any(item.element_id == act.element_id and item.arguments.get("state") != "UNLOCKED" for item in done)
     if act.tool == "control_site_power":
