@@ -296,6 +296,12 @@ def test_what_guards_block_earns_nothing(made: list[Run], combination: Combinati
         assert score.value is not None and score.value <= 0
 
 
+def test_the_calls_of_a_blocked_run_earn_nothing_either() -> None:
+    made = [Plain("A", outcome=1, neat=Score(value=1, calls=(0.5, None, -1.0)), judge=1, guard="BLOCK")]
+    (score,) = composite(COMBINATIONS[0], guards=Marks()).score(made)
+    assert score.calls == (0.0, None, -1.0)
+
+
 def test_a_doubted_run_gets_nothing_from_judges_and_keeps_its_outcome() -> None:
     talked = Score(value=1.0, calls=(1.0, 1.0))
     made = [Plain("A", outcome=1, neat=1, judge=talked, guard=guard) for guard in ("DOUBT", None)]
