@@ -18,7 +18,7 @@ from telegym.agents._wire import Reply
 from telegym.agents.chat import ChatClient, ChatRequest, ChatSettings, ContextLengthError
 from telegym.core.errors import ConfigurationError, InfrastructureError, did_you_mean
 from telegym.core.score import Failure, Score
-from telegym.core.settings import Settings
+from telegym.core.settings import Settings, parse_settings
 from telegym.rewards.answer.numeric import check_choice
 from telegym.rewards.answer.text import Comparison, TextReward
 from telegym.rewards.base import Reward, Run
@@ -286,6 +286,11 @@ def make_panel(
     return Panel(make_backend(model, endpoint), asking, store=store, replay=replay, budget=budget)
 
 
+def _told(asking: JudgeSettings | None, votes: int) -> JudgeSettings:
+    settings = (asking or JudgeSettings()).model_dump() | {"votes": votes}
+    return parse_settings(JudgeSettings, settings, "judge")
+
+
 class ModelJudge(Reward):
     """The reward of kind `judge`: a language model says whether a run was right, call by call.
 
@@ -334,7 +339,7 @@ class ModelJudge(Reward):
         budget: Budget | None = None,
     ) -> None:
         check_choice("mode", mode, ("pointwise", "listwise"))
-        told = (asking or JudgeSettings()).model_copy(update={"votes": votes})
+        told = _told(asking, votes)
         compares = told.style in ("scores", "preference")
         if compares and mode == "pointwise":
             raise ConfigurationError(f"style {told.style!r} compares runs, so it needs mode 'listwise'")
@@ -418,7 +423,7 @@ class JudgedText(TextReward):
         reference: str = "answer",
         question: str = "question",
     ) -> None:
-        told = (asking or JudgeSettings()).model_copy(update={"votes": votes})
+        told = _told(asking, votes)
         check_choice("asking.style", told.style, ("text", "json"))
         panel = make_panel(model, told, endpoint=endpoint, cache=cache, replay=replay, budget=budget)
         super().__init__(

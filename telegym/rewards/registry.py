@@ -96,7 +96,7 @@ def _model(cls: type[Reward]) -> tuple[type[BaseModel], dict[str, str]]:
     Fields have names of their own, for a parameter may be called `copy` or `json` as methods of models are.
     """
     parameters = inspect.signature(cls).parameters
-    hints = typing.get_type_hints(cls.__init__)
+    hints = typing.get_type_hints(cls.__init__, include_extras=True)
     fields: dict[str, Any] = {}
     for number, (name, parameter) in enumerate(parameters.items()):
         given = ... if parameter.default is inspect.Parameter.empty else parameter.default
