@@ -19,7 +19,10 @@ def bench(
     output: Annotated[Path | None, typer.Option("--output", help="Write the figures to this JSON file.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Measure on one core: tool calls, episodes, forks; for base-station also regions, indicators and tasks."""
+    """Measure on one core: tool calls, episodes, forks; for base-station also regions, indicators and tasks.
+
+    `telegym bench rewards` measures the auditors that judge calls.
+    """
     import json
 
     from rich.progress import Progress

@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from telegym.cli.common import EXIT_FOUND, JsonFlag, console, print_json
+from telegym.cli.common import EXIT_FOUND, JsonFlag, OptionList, console, make, print_json
 
 if TYPE_CHECKING:
+    from telegym.envs.base_station.health import HealthReport
     from telegym.envs.base_station.tasks import Split
     from telegym.envs.base_station.verification import BaseStationReport
     from telegym.envs.tau2_telecom.verification import NativeReport
     from telegym.envs.tau2_telecom.verify import VerificationReport
+    from telegym.rewards.reasonableness.verification import RewardsReport
+    from telegym.rewards.verdict import View
 
 app = typer.Typer(no_args_is_help=True, help="Prove parity with recorded traces, and that no cheater is rewarded.")
 _SHOWN = 10
@@ -175,3 +178,117 @@ def _rarest(report: BaseStationReport) -> str:
     shares = {name: item.accepted / item.drawn for name, item in report.acceptance.items()}
     worst = sorted(shares, key=lambda name: (shares[name], name))[:3]
     return ", ".join(f"{name} {shares[name]:.0%}" for name in worst)
+
+
+@app.command("rewards")
+def rewards(
+    environment: Annotated[str, typer.Option("--environment", "-e", help="Whose calls are judged.")] = "tau2-telecom",
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many corrupted trajectories.")] = 1000,
+    seed: Annotated[int, typer.Option("--seed", help="Decides ways, turns and faults.")] = 0,
+    options: OptionList = None,
+    view: Annotated[str, typer.Option("--view", help="oracle, observable or both.")] = "both",
+    kinds: Annotated[
+        list[str] | None, typer.Option("--kind", metavar="NAME", help="Only this corruption; may be repeated.")
+    ] = None,
+    rules_alone: Annotated[bool, typer.Option("--rules-alone", help="Without trials on forks.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Put known faults into trajectories: the auditor must find each in the right call, and blame no other.
+
+    Prints recall, precision and how often the code is right, by corruption; the exit code is 1 if a goal is missed.
+    """
+    from rich.progress import Progress
+
+    from telegym.rewards.reasonableness.verification import verify_rewards
+
+    made, screen = make(environment, options), console(stderr=True)
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        job = bar.add_task("trajectories", total=count)
+        report = verify_rewards(
+            made,
+            count,
+            seed=seed,
+            views=_views(view),
+            kinds=kinds or (),
+            counterfactual=not rules_alone,
+            on_progress=lambda done, total: bar.update(job, completed=done, total=total),
+        )
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        _print_rewards(report)
+    if not report.passed:
+        raise typer.Exit(EXIT_FOUND)
+
+
+def _views(name: str) -> tuple[View, ...]:
+    from telegym.core.errors import ConfigurationError, did_you_mean
+    from telegym.rewards.verdict import View
+
+    if name == "both":
+        return tuple(View)
+    try:
+        return (View(name),)
+    except ValueError:
+        valid = (*View, "both")
+        raise ConfigurationError(f"view is {name!r}; valid: {', '.join(valid)}.{did_you_mean(name, valid)}") from None
+
+
+def _print_rewards(report: RewardsReport) -> None:
+    screen = console()
+    screen.print(f"{'corruption':<28} {'view':<11} {'runs':>6} {'wrong':>6} {'recall':>7} {'precision':>9} {'code':>6}")
+    rows = [(kind, view, tally) for (kind, view), tally in sorted(report.kinds.items())]
+    rows += [("all corrupted", view, report.total(view)) for view in report.views]
+    for kind, view, tally in rows:
+        shares = f"{tally.recall:>7.4f} {tally.precision:>9.4f} {tally.naming:>6.3f}"
+        screen.print(f"{kind:<28} {view:<11} {tally.trajectories:>6} {tally.wrong:>6} {shares}")
+    for view, codes in report.codes.items():
+        listed = ", ".join(f"{code} {count}" for code, count in codes.most_common() if count)
+        screen.print(f"codes given to wrong calls, view {view}: {listed}")
+    for view in report.views:
+        clean = report.total(view, corrupted=False)
+        screen.print(
+            f"{clean.trajectories} runs without a fault, view {view}: {clean.alarms} of {clean.calls} calls blamed"
+        )
+    for problem in report.problems[:_SHOWN]:
+        screen.print(f"  {problem}", markup=False)
+    for goal in report.missed:
+        screen.print(f"missed: {goal}", style="red", markup=False)
+
+
+@app.command("regions")
+def regions(
+    count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many regions, of all archetypes.")] = 50,
+    seed: Annotated[int, typer.Option("--seed", help="Number of the first region of each archetype.")] = 0,
+    as_json: JsonFlag = False,
+) -> None:
+    """Look at base-station regions without faults: 95% of cells must be healthy, no alarm may tell of a cause.
+
+    Prints the share of healthy cells by archetype, and what is out of its band; the exit code is 1 if a goal is missed.
+    """
+    from rich.progress import Progress
+
+    from telegym.envs.base_station.health import check_health
+
+    screen = console(stderr=True)
+    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        job = bar.add_task("regions", total=count)
+        report = check_health(count, seed, lambda done, total: bar.update(job, completed=done))
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        _print_health(report)
+    if not report.passed:
+        raise typer.Exit(EXIT_FOUND)
+
+
+def _print_health(report: HealthReport) -> None:
+    screen = console()
+    screen.print(f"{report.regions} regions, {report.cells} cells, {report.share:.1%} of them inside all healthy bands")
+    for name, share in report.shares.items():
+        screen.print(f"  {name}: {share:.1%}")
+    outside = ", ".join(f"{name} {count}" for name, count in report.outside.items())
+    screen.print(f"cells outside a band: {outside or 'none'}", markup=False)
+    screen.print(f"{len(report.root_alarms)} alarms tell of a cause")
+    for goal in report.missed:
+        screen.print(f"missed: {goal}", style="red", markup=False)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 __all__ = ["Derivation", "Facts", "Ground", "Grounding", "Origin", "Pattern"]
@@ -141,6 +142,7 @@ class Facts:
         return Grounding(argument, value, kind, Ground.LUCKY if exists(kind, value) else Ground.INVENTED)
 
 
+@lru_cache(maxsize=16)
 def _compiled(patterns: tuple[Pattern, ...]) -> re.Pattern[str]:
     return re.compile("|".join(f"(?P<{pattern.kind}>{pattern.expression})" for pattern in patterns))
 

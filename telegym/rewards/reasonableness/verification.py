@@ -14,6 +14,7 @@ from typing import Any
 
 from telegym.core.environment import Environment
 from telegym.core.errors import ConfigurationError, did_you_mean
+from telegym.core.task import Task
 from telegym.rewards.reasonableness.auditor import Auditor, auditor_for
 from telegym.rewards.reasonableness.corruptions import Corrupter, Seeded
 from telegym.rewards.verdict import View
@@ -25,9 +26,11 @@ GOAL = 0.99
 CLEAN_EVERY = 5
 """Every so many trajectories one is left without a fault."""
 _KEPT_PROBLEMS = 20
+_MOST_TRIES = 20
+"""How many tasks are tried for each trajectory wanted, before fewer have to do."""
 
 _CORRUPTERS: dict[str, str] = {
-    "tau2-telecom": "telegym.rewards.reasonableness.tau2.corruptions:Tau2Corrupter",
+    "tau2-telecom": "telegym.rewards.reasonableness.tau2.corruptions:tau2_corrupter",
     "base-station": "telegym.rewards.reasonableness.base_station.corruptions:BaseStationCorrupter",
 }
 
@@ -37,7 +40,7 @@ def register_corrupter(environment_id: str, target: str) -> None:
 
     Args:
         environment_id: Id of the environment.
-        target: Where it is: `package.module:Class`, a subclass of `Corrupter`.
+        target: Where it is: `package.module:Class`, a subclass of `Corrupter`, or a function that makes one.
 
     Raises:
         ConfigurationError: If the environment has another one already.
@@ -206,21 +209,31 @@ def verify_rewards(
 def _trajectories(
     environment: Environment, corrupter: Corrupter, count: int, seed: int, kinds: Sequence[str], report: RewardsReport
 ) -> Iterator[Seeded]:
-    chosen, tasks = tuple(kinds) or corrupter.kinds, environment.tasks
-    made, index, turn = 0, 0, 0
-    while made < count and index < count * len(chosen):
+    counts, tasks = Counter(dict.fromkeys(kinds or corrupter.kinds, 0)), environment.tasks
+    made, index = 0, 0
+    while made < count and index < _MOST_TRIES * count:
         task, variant = tasks[index % len(tasks)], f"{seed}/{index}"
         index += 1
-        for place in range(len(chosen)):
-            kind = chosen[(turn + place) % len(chosen)]
-            found = corrupter.seeded(task, kind, variant)
-            if found is not None:
-                made, turn = made + 1, turn + 1 + place
-                yield found
-                break
-            report.unfit[kind] += 1
-        if made % CLEAN_EVERY == 0 and made:
+        found = _rarest(corrupter, task, variant, counts, report)
+        if found is None:
+            continue
+        made += 1
+        yield found
+        if made % CLEAN_EVERY == 0:
             yield corrupter.clean(task, variant)
+
+
+def _rarest(
+    corrupter: Corrupter, task: Task, variant: str, counts: Counter[str], report: RewardsReport
+) -> Seeded | None:
+    """Return a trajectory with a fault of the kind made least often so far among those that fit the task."""
+    for kind in sorted(counts, key=lambda kind: counts[kind]):
+        found = corrupter.seeded(task, kind, variant)
+        if found is not None:
+            counts[kind] += 1
+            return found
+        report.unfit[kind] += 1
+    return None
 
 
 def _judge(auditor: Auditor, made: Seeded, view: View, counterfactual: bool, report: RewardsReport) -> None:

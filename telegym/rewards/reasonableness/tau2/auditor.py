@@ -10,7 +10,6 @@ from telegym.core.episode import CallRecord, Episode
 from telegym.core.messages import Message
 from telegym.core.tool import CallError
 from telegym.envs.tau2_telecom.case import TRANSFER_TOOL, Case
-from telegym.envs.tau2_telecom.environment import Tau2Telecom
 from telegym.envs.tau2_telecom.findings import Findings
 from telegym.envs.tau2_telecom.scoring import collateral_damage
 from telegym.envs.tau2_telecom.state import TelecomState
@@ -24,7 +23,7 @@ from telegym.rewards.reasonableness.schema import formality
 from telegym.rewards.reasonableness.summary import Sheet
 from telegym.rewards.reasonableness.tau2.beliefs import Beliefs, beliefs, causes_shown, shown, truth
 from telegym.rewards.reasonableness.tau2.claims import Claims
-from telegym.rewards.reasonableness.tau2.efficiency import efficiency
+from telegym.rewards.reasonableness.tau2.efficiency import efficiency, telecom_of
 from telegym.rewards.reasonableness.tau2.facts import exists, facts, hear, kind_of, read_answer
 from telegym.rewards.reasonableness.tau2.reads import IDENTIFYING, TESTS, Looks, needed_record
 from telegym.rewards.reasonableness.tau2.rules import CONSTRAINTS, DIAGNOSES, Moment, cause, events, problems
@@ -78,8 +77,8 @@ class _Walk:
     """One pass over an episode."""
 
     def __init__(self, episode: Episode, view: View) -> None:
-        environment = episode.environment
-        assert isinstance(environment, Tau2Telecom) and isinstance(episode.world, TelecomWorld)
+        environment = telecom_of(episode.environment)
+        assert isinstance(episode.world, TelecomWorld)
         self.episode, self.view = episode, view
         self.case: Case = environment.case(episode.task)
         self.alone = environment.mode == "solo"
@@ -177,7 +176,7 @@ class _Walk:
         record = step.record
         if record.error is not None:
             sheet.unmet(Check.PRECONDITION, Code.PRECONDITION, f"refused: {record.content.removeprefix('Error: ')}")
-        if step.kind == "write":
+        if step.kind == "write" and record.call.name in DIAGNOSES:
             self._judge_write(step, sheet)
         elif step.kind == "control":
             self._judge_end(step, sheet)
@@ -320,7 +319,8 @@ class _Walk:
         line_id = self.case.subject.line_id
         reads = step.kind == "read" and call.name != TRANSFER_TOOL
         needed = self._needed(step) if reads and sheet is not None else ""
-        self.beliefs.apply(call.name, call.arguments, call.arguments.get("line_id", line_id) == line_id, now)
+        if call.name != "refuel_data" or self.hypotheses.settled(self.beliefs.exceeded):
+            self.beliefs.apply(call.name, call.arguments, call.arguments.get("line_id", line_id) == line_id, now)
         verifies = self._note_change(step)
         before = self.hypotheses.alive.bit_count()
         news = self._observe(step, now)
@@ -352,7 +352,8 @@ class _Walk:
         if step.kind == "write":
             if _differs(step.before, step.after):
                 self.looks.changed(call.name)
-                if call.arguments.get("line_id", self.case.subject.line_id) == self.case.subject.line_id:
+                own = call.arguments.get("line_id", self.case.subject.line_id) == self.case.subject.line_id
+                if own and call.name not in ("send_payment_request", "make_payment"):
                     self.order.happened([Event("change")])
             return False
         return self.looks.verifies(call.name, str(call.arguments.get("id", "")), self.case)
@@ -457,11 +458,15 @@ class _Walk:
         return found.forks
 
     def _made_good_later(self, place: int, found: Elimination) -> bool:
-        """Whether a call was right when it was made, and idle only because the same had to be done again later."""
+        """Whether a call was right when it was made, and idle only for what came later.
+
+        The same had to be done again, or the restart that makes a reset effective never came.
+        """
         step = self.steps[place]
         kept = (other for other in range(place + 1, len(self.steps)) if other not in found.idle)
         later = {self.steps[other].record.call.name for other in kept if self.steps[other].record.error is None}
-        return self.sheets[step.record.index].clean and step.record.call.name in later
+        unfinished = step.record.call.name == "reset_apn_settings" and "reboot_device" not in later
+        return self.sheets[step.record.index].clean and (unfinished or step.record.call.name in later)
 
     def _may_be_idle(self, step: _Step) -> bool:
         if step.kind != "write" or step.record.error is not None or step.record.call.requestor != "assistant":

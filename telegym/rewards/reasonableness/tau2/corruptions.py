@@ -1,6 +1,7 @@
 """Corruptions of tau2 telecom: wrong lines, blind and needless repairs, broken rules of the policy, false reports.
 
-For mode `solo`, where the reference player holds all tools. Each label is confirmed by states and strict scoring.
+In mode `solo` the reference player holds all tools, in mode `dual` the expert talks to the user. Each label is
+confirmed by states and strict scoring.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any, ClassVar
 from telegym.core.episode import CallRecord, Episode
 from telegym.core.errors import ConfigurationError
 from telegym.core.messages import Message, ToolCall
+from telegym.core.tool import CallError
 from telegym.envs.tau2_telecom.case import TRANSFER_TOOL, Case
 from telegym.envs.tau2_telecom.environment import Tau2Telecom
 from telegym.envs.tau2_telecom.faults import REFUEL_LIMIT_GB
@@ -23,7 +25,7 @@ from telegym.rewards.reasonableness.corruptions import Corrupter, Fault, Injecti
 from telegym.rewards.reasonableness.tau2.reference import Reference
 from telegym.rewards.verdict import Code
 
-__all__ = ["Tau2Corrupter"]
+__all__ = ["DualCorrupter", "Tau2Corrupter", "tau2_corrupter"]
 
 _IDENTIFIERS = ("id", "customer_id", "line_id", "bill_id", "phone_number")
 _BLIND: tuple[tuple[str, dict[str, Any], str, str], ...] = (
@@ -56,14 +58,17 @@ _FALSE_SUMMARIES = {
 
 
 class Tau2Corrupter(Corrupter):
-    """Makes corrupted trajectories of tau2-telecom.
+    """Makes corrupted trajectories of tau2-telecom, mode `solo`.
 
     Args:
-        environment: The environment, in mode `solo`.
+        environment: The environment.
 
     Raises:
         ConfigurationError: If the environment is of another mode.
     """
+
+    mode: ClassVar[str] = "solo"
+    """The mode of the environment."""
 
     kinds: ClassVar[tuple[str, ...]] = (
         *Corrupter.kinds,
@@ -74,8 +79,8 @@ class Tau2Corrupter(Corrupter):
     )
 
     def __init__(self, environment: Tau2Telecom) -> None:
-        if environment.mode != "solo":
-            raise ConfigurationError(f"corruptions are made in mode 'solo', not {environment.mode!r}")
+        if environment.mode != self.mode:
+            raise ConfigurationError(f"{type(self).__name__} is for mode {self.mode!r}, not {environment.mode!r}")
         super().__init__(environment)
         self.telecom = environment
 
@@ -332,6 +337,47 @@ class Tau2Corrupter(Corrupter):
         return all(
             world.run(each.target, each.name, each.arguments) == each.expected for each in episode.task.assertions
         )
+
+
+class DualCorrupter(Tau2Corrupter):
+    """Makes corrupted trajectories of tau2-telecom, mode `dual`: of the agent's own calls, the expert talks.
+
+    Args:
+        environment: The environment.
+    """
+
+    mode: ClassVar[str] = "dual"
+    kinds: ClassVar[tuple[str, ...]] = (
+        *("unknown_tool", "bad_arguments", "invented_id", "repeated_read", "repeated_error", "two_at_once"),
+        *("lucky_id", "wrong_line", "suspension", "too_much_data", "payment_not_due", "premature_transfer"),
+        *("unexamined_transfer", "false_summary", "wrong_side", "speech_with_call"),
+    )
+
+    def reference(self, episode: Episode, variant: str) -> Message | None:
+        """Return the next message of the expert, who talks to the user; it has one way only."""
+        return self.telecom.expert(episode)
+
+    def _wrong_side(self, episode: Episode, rng: Random, variant: str) -> Injection | None:
+        names = [tool.name for tool in episode.toolkit.tools("user") if not tool.parameters.get("required")]
+        message = message_of(rng.choice(names), number=len(episode.calls))
+        return Injection((message,), (Fault.of(Code.SCHEMA),), confirm=_is_of_the_user)
+
+    def _speech_with_call(self, episode: Episode, rng: Random, variant: str) -> Injection | None:
+        call = self.next_call(episode, variant)
+        if call is None:
+            return None
+        said = rng.choice(("One moment, please.", "Let me look at your account.", "Thank you for your patience."))
+        message = message_of(call.name, call.arguments, number=len(episode.calls)).model_copy(update={"content": said})
+        return Injection((message,), (Fault.of(Code.POLICY),), confirm=_breaks("no_text_with_calls"))
+
+
+def tau2_corrupter(environment: Tau2Telecom) -> Tau2Corrupter:
+    """Return what makes corrupted trajectories in the environment's mode."""
+    return Tau2Corrupter(environment) if environment.mode == "solo" else DualCorrupter(environment)
+
+
+def _is_of_the_user(episode: Episode, put_in: list[CallRecord]) -> bool:
+    return put_in[0].error is CallError.WRONG_SIDE
 
 
 def _unread_changes(case: Case, found: Findings, state: TelecomState) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from threading import Lock
 
+from telegym.core.environment import Environment
 from telegym.core.episode import Episode
 from telegym.core.task import Task
+from telegym.envs.extended import ExtendedEnvironment
 from telegym.envs.tau2_telecom.environment import Tau2Telecom
 
-__all__ = ["COSTS", "efficiency"]
+__all__ = ["COSTS", "efficiency", "telecom_of"]
 
 COSTS = {"read": 1.0, "write": 2.0, "control": 1.0, "turn": 3.0}
 """What a call of each kind costs, and a turn of the conversation."""
@@ -21,6 +23,14 @@ COSTS = {"read": 1.0, "write": 2.0, "control": 1.0, "turn": 3.0}
 _KEPT = 4096
 _par: OrderedDict[tuple[str, str, int], tuple[Task, float | None]] = OrderedDict()
 _lock = Lock()
+
+
+def telecom_of(environment: Environment) -> Tau2Telecom:
+    """Return the environment itself, or the one it extends with tools."""
+    while isinstance(environment, ExtendedEnvironment):
+        environment = environment.base
+    assert isinstance(environment, Tau2Telecom)
+    return environment
 
 
 def efficiency(episode: Episode) -> float | None:
@@ -40,8 +50,7 @@ def _cost(episode: Episode) -> float:
 
 
 def _expert_cost(episode: Episode) -> float | None:
-    environment = episode.environment
-    assert isinstance(environment, Tau2Telecom)
+    environment = telecom_of(episode.environment)
     key = (episode.task.id, environment.mode, episode.seed)
     with _lock:
         kept = _par.get(key)

@@ -71,12 +71,13 @@ class _Choice:
         self.tested = self.request.family == "service_issue"
         """Whether the goal's test was made since the last change; for service, any look at the phone is one."""
         self.data_flowed = False
-        """Whether a speed test ever found a connection."""
+        """Whether a test ever found that data flows."""
         for record in self.made:
             self.found.observe(record.call.name, record.call.arguments, record.content)
             changes = bool(_CHANGES.match(record.call.name))
             self.tested = record.call.name == self.test or (self.tested and not changes)
-            self.data_flowed = self.data_flowed or self.found.speed not in (None, "no connection")
+            flows = self.found.speed not in (None, "no connection") or bool(self.found.mms)
+            self.data_flowed = self.data_flowed or flows
         self.thorough = Random(f"{variant}/habit").random() < 0.3
 
     @property
@@ -226,7 +227,8 @@ class _Choice:
             yield from self._service_looks()
             if self.request.family == "service_issue":
                 return
-        if found.roaming is None and (self.request.abroad or found.data_enabled is None):
+        roams = self.request.abroad and not self.data_flowed
+        if found.roaming is None and (roams or found.data_enabled is None):
             yield _step("check_network_status")
         yield from self._line_looks()
         yield from self._slow_looks() if self.request.family == "mobile_data_issue" else self._mms_looks()
@@ -253,8 +255,7 @@ class _Choice:
 
     def _line_looks(self) -> Iterator[_Step]:
         found, line = self.found, self._line()
-        refuelled = any(record.call.name == "refuel_data" for record in self.made)
-        if self.data_flowed or found.mms or (refuelled and not self.request.abroad):
+        if self.data_flowed:
             return
         if line is None:
             yield from self._find_line()
