@@ -238,8 +238,9 @@ class ChatClient:
         if not requests:
             return []
         stop = Event()
+        deadline = None if seconds is None else time.monotonic() + seconds
         pool = ThreadPoolExecutor(min(self.settings.parallel, len(requests)), thread_name_prefix="telegym-chat")
-        futures = [pool.submit(self._try, request, stop) for request in requests]
+        futures = [pool.submit(self._try, request, stop, deadline) for request in requests]
         try:
             if seconds is not None:
                 wait(futures, seconds)
@@ -250,18 +251,18 @@ class ChatClient:
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _try(self, request: ChatRequest, stop: Event) -> Reply | InfrastructureError:
+    def _try(self, request: ChatRequest, stop: Event, deadline: float | None) -> Reply | InfrastructureError:
         try:
-            return self._ask(request, stop)
+            return self._ask(request, stop, deadline)
         except InfrastructureError as error:
             return error
 
-    def _ask(self, request: ChatRequest, stop: Event) -> Reply:
+    def _ask(self, request: ChatRequest, stop: Event, deadline: float | None = None) -> Reply:
         body = json.dumps(self._body(request)).encode()
         jitter = Random(hashlib.sha256(body).hexdigest())
         for attempt in range(self.settings.retries + 1):
             try:
-                reply = self._attempt(body)
+                reply = self._attempt(body, deadline)
             except _TransientError as error:
                 if attempt == self.settings.retries or stop.is_set():
                     raise self._failure(f"{error} ({attempt + 1} attempts)") from error
@@ -292,14 +293,16 @@ class ChatClient:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         return body | settings.extra_body
 
-    def _attempt(self, body: bytes) -> Reply:
+    def _attempt(self, body: bytes, deadline: float | None) -> Reply:
         import httpx
 
-        deadline = time.monotonic() + self.settings.timeout
+        now = time.monotonic()
+        seconds = self.settings.timeout if deadline is None else max(0.001, min(self.settings.timeout, deadline - now))
+        timeout = httpx.Timeout(seconds, connect=min(seconds, self.settings.connect_timeout))
         url, headers = self.settings.url, {"Content-Type": "application/json", **self._authorization()}
         try:
-            with self._client().stream("POST", url, content=body, headers=headers) as response:
-                return self._read(response, deadline)
+            with self._client().stream("POST", url, content=body, headers=headers, timeout=timeout) as response:
+                return self._read(response, now + seconds)
         except httpx.TimeoutException as error:
             raise _TransientError(f"timed out ({type(error).__name__})") from error
         except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:

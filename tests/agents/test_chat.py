@@ -339,12 +339,12 @@ def test_one_failure_does_not_cost_the_others() -> None:
 
 def test_after_an_interrupt_nothing_more_is_asked_and_nobody_waits() -> None:
     class Interrupted(ChatClient):
-        def _attempt(self, body: bytes) -> Reply:
+        def _attempt(self, body: bytes, deadline: float | None) -> Reply:
             if b"stop" in body:
                 while not server.requests:
                     time.sleep(0.01)
                 raise KeyboardInterrupt
-            return super()._attempt(body)
+            return super()._attempt(body, deadline)
 
     requests = [ChatRequest((Message(role="user", content=said),)) for said in ("stop", "a", *"bcdef")]
     with serve(error(500)) as server:

@@ -161,6 +161,10 @@ def test_what_was_answered_before_the_deadline_counts() -> None:
         settings = JudgeSettings(votes=1, scoring="votes")
         panel = Panel(backend_of(server, retries=0), settings, budget=Budget(seconds=1.0))
         first, second = GenerativeJudge(panel).score(runs)
+        for thread in threading.enumerate():
+            if thread.name.startswith("telegym-chat"):
+                thread.join(10)
+                assert not thread.is_alive()
         released.set()
     assert first.value == 0.75
     assert second.failure is not None and "no answer within" in second.failure.message

@@ -126,7 +126,9 @@ class Health:
         return sum(missing for missing, _ in self._counts) / total if total else 0.0
 
     def add(self, missing: int, count: int) -> None:
-        """Count a batch."""
+        """Count a batch; one without verdicts to give says nothing."""
+        if not count:
+            return
         with self._lock:
             self._counts.append((missing, count))
             full = len(self._counts) == self._counts.maxlen

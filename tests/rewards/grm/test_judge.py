@@ -313,6 +313,7 @@ def test_too_many_failures_raise_an_alarm_and_the_run_goes_on() -> None:
         assert health.alarmed == (batch >= 19)
     assert heard == ["the judge gave no verdict on 20% of the runs of the last 20 batches; at most 10% may be missing"]
     down[0] = False
+    assert judge.score([]) == [] and health.alarmed
     for _ in range(20):
         judge(played())
     assert not health.alarmed and health.rate == 0.0
