@@ -8,7 +8,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telegym.core.errors import ConfigurationError, ToolError
@@ -94,12 +94,14 @@ def test_an_unknown_name_names_the_nearest(expression: str, nearest: str) -> Non
         calculate(expression)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="0123456789.+-*/^() ,epicklogsqrtab\"'[]{}_=<>", max_size=60))
 def test_nothing_breaks_it(expression: str) -> None:
     with contextlib.suppress(ToolError):
         assert math.isfinite(calculate(expression))
 
 
+@settings(deadline=None)
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
 def test_sums_and_products_are_those_of_python(one: float, other: float) -> None:
     assert calculate(f"({one!r}) + ({other!r})") == one + other

@@ -13,7 +13,7 @@ from telegym.core.errors import ConfigurationError
 from telegym.core.task import Task, TaskSet
 from telegym.envs.questions.desk import Tools, check, phrases
 from telegym.envs.questions.environment import Questions
-from telegym.envs.questions.teleqna_data import SOURCE, Flag, Question, TeleQnAFile, group_questions, read_teleqna
+from telegym.envs.questions.teleqna_data import SOURCE, Flag, Question, TeleQnAFile, read_teleqna
 from telegym.rewards.answer.base import Marked
 from telegym.rewards.answer.choice import mark_choice, read_verdict
 from telegym.rewards.answer.extraction import FinalAnswer
@@ -135,11 +135,10 @@ class TeleQnA(Questions):
         usable = [question for question in self.file.questions if question.usable]
         if options["category"] is not None:
             check("category", options["category"], sorted({question.category for question in usable}))
-        groups = group_questions(usable)
         return [
             question
-            for question, group in zip(usable, groups, strict=True)
-            if options["split"] in ("all", split_of(group, options["seed"]))
+            for question in usable
+            if options["split"] in ("all", split_of(self.file.groups[question.id], options["seed"]))
             and options["category"] in (None, question.category)
             and (self.mode == "choice" or question.can_be_shuffled)
             and (self.mode != "open" or Flag.NEEDS_OPTIONS not in question.flags)

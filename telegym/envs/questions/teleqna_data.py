@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +140,7 @@ class Report:
             self.flags.setdefault(flag, []).append(question.id)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TeleQnAFile:
     """A file that was read."""
 
@@ -147,6 +148,12 @@ class TeleQnAFile:
     """All rows that could be read, in the order of the file; see `Question.usable`."""
     report: Report
     """What was found."""
+
+    @cached_property
+    def groups(self) -> dict[str, str]:
+        """The group of each usable question, by its key; see `group_questions`."""
+        usable = [question for question in self.questions if question.usable]
+        return dict(zip((question.id for question in usable), group_questions(usable), strict=True))
 
 
 def read_teleqna(path: str | Path) -> TeleQnAFile:

@@ -131,6 +131,8 @@ def _agreed(label: str, said: str, texts: list[int], options: Sequence[str]) -> 
         return Choice(others[0]) if texts else choice
     if choice.place in others or comparable(options[choice.place]) == comparable(options[others[0]]):
         return choice
+    if texts:
+        return Choice(None, f"{label} could be option {choice.place + 1} or the text of option {others[0] + 1}")
     return Choice(None, f"it names option {choice.place + 1}, but its text is that of option {others[0] + 1}")
 
 

@@ -35,6 +35,10 @@ UnitRule = Literal["if_given", "required", "ignored"]
 """Whether an answer needs a unit: one without is read in the target's, or is wrong, or units are not looked at."""
 
 _SEPARATORS = re.compile(r"\s*(?:;|；|、|\n|,\s+|，|\band\b|和)\s*")
+_DECLARED = re.compile(
+    r"(?:\b(?:answer|result)\b|答案|结果)[^.\n\d]{0,40}?(?:\bis\b|\bequals\b|[:：=≈]|为|是)+", re.IGNORECASE
+)
+"""Words after which the answer comes."""
 
 
 class Tolerance(NamedTuple):
@@ -139,6 +143,11 @@ def _single(text: str, answer: FinalAnswer, target: Target) -> list[Quantity] | 
     quantity = read_quantity(bare(text))
     if quantity is not None:
         return [quantity]
+    declared = None if answer.marked else list(_DECLARED.finditer(text))
+    if declared:
+        said = _fitting(read_mentions(text[declared[-1].end() :]), target)
+        if said:
+            return said[:1]
     found = _fitting(read_mentions(text), target)
     if not found:
         return "there is no number in the answer"

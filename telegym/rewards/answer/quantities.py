@@ -48,7 +48,7 @@ _LATEX: tuple[tuple[str, str], ...] = (
 _POWER = r"10\s*(?:\^|\*\*)\s*[{(]?\s*(?P<NAME>[+-]?\d{1,3})\s*[)}]?"
 _MANTISSA = r"(?P<mantissa>[+-]?(?:\d(?:[\d.,'_]*\d)?|\.\d+))(?P<e>[eE][+-]?\d{1,3}(?![\d.]))?"
 _ALONE, _FACTOR = _POWER.replace("NAME", "alone"), _POWER.replace("NAME", "power")
-_NUMBER = re.compile(rf"(?<![\w.^])(?:(?P<sign>[+-])?{_ALONE}|{_MANTISSA}(?:\s*[×xX*·]\s*{_FACTOR})?)")
+_NUMBER = re.compile(rf"(?<![A-Za-z0-9_.^])(?:(?P<sign>[+-])?{_ALONE}|{_MANTISSA}(?:\s*[×xX*·]\s*{_FACTOR})?)")
 _SPACED = re.compile(r"(?<![\d.,])(\d{1,3}(?: \d{3})+)(?![\d])")
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?P<mark>[,.'_])\d{3}(?:(?P=mark)\d{3})*")
 

@@ -118,8 +118,14 @@ def convert(value: float, unit: str, target: str) -> float:
     if source == wanted:
         return value
     given, asked = _logarithmic().get(source), _logarithmic().get(wanted)
-    linear = 10 ** (value / given["factor"]) if given else value
-    linear = _linear(linear, given["reference"] if given else source, asked["reference"] if asked else wanted)
+    try:
+        linear = 10 ** (value / given["factor"]) if given else value
+        linear = _linear(linear, given["reference"] if given else source, asked["reference"] if asked else wanted)
+    except _pint().DimensionalityError:
+        names = f"{unit or 'a plain number'} does not turn into {target or 'a plain number'}"
+        raise IncompatibleUnitsError(names) from None
+    except (OverflowError, ZeroDivisionError) as error:
+        raise IncompatibleUnitsError(f"{value:g} {unit} is out of range: {error}") from None
     if asked is None:
         return linear
     if not linear > 0:
@@ -128,17 +134,10 @@ def convert(value: float, unit: str, target: str) -> float:
 
 
 def _linear(value: float, unit: str, target: str) -> float:
-    try:
-        with _LOCK:
-            registry = _registry()
-            quantity = registry.Quantity(value, registry.parse_units(unit or "count"))
-            return float(quantity.to(registry.parse_units(target or "count")).magnitude)
-    except _pint().DimensionalityError:
-        raise IncompatibleUnitsError(
-            f"{unit or 'a plain number'} does not turn into {target or 'a plain number'}"
-        ) from None
-    except (OverflowError, ZeroDivisionError) as error:
-        raise IncompatibleUnitsError(f"{value:g} {unit} is out of range: {error}") from None
+    with _LOCK:
+        registry = _registry()
+        quantity = registry.Quantity(value, registry.parse_units(unit or "count"))
+        return float(quantity.to(registry.parse_units(target or "count")).magnitude)
 
 
 @cache

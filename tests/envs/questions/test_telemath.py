@@ -188,6 +188,36 @@ def test_levels_are_compared_in_decibels_not_by_share() -> None:
     assert NumericReward()(Run.of(_submitted(environment, position, answer=right))).success
 
 
+WRITTEN = {
+    "plain": "{value:.6g}",
+    "unit": "{value:.6g} {unit}",
+    "attached": "{value:.6g}{unit}",
+    "boxed": "\\boxed{{{value:.6g}\\ \\text{{{unit}}}}}",
+    "latex": "${mantissa:.5f} \\times 10^{{{exponent}}}$ {unit}",
+    "scientific": "{value:.5e} {unit}",
+    "grouped": "{value:,.6f} {unit}",
+    "sentence": "With 5 GHz and 3 antennas the answer is {value:.6g} {unit}.",
+    "equation": "P = a + b = {value:.6g} {unit}",
+    "bold": "The result is **{value:.6g} {unit}**.",
+    "final": "We use eq. 3.\n\nFinal answer: {value:.6g} {unit}\n",
+    "remark": "The answer is {value:.6g} {unit} (see step 2).",
+    "chinese": "答案为{value:.6g} {unit}。",
+}
+
+
+@pytest.mark.parametrize("written", WRITTEN)
+def test_answers_are_read_however_they_are_written(written: str) -> None:
+    environment = TeleMath(split="test", count=2 * len(TEMPLATES), tools="none")
+    for position, task in enumerate(environment.tasks):
+        right, unit = task.data["answer"], task.data["unit"]
+        for value, worth in ((right, 1.0), (right + 0.6 if unit.startswith("dB") else right * 1.05, 0.0)):
+            exponent = math.floor(math.log10(abs(value)))
+            slots = {"value": value, "unit": unit, "exponent": exponent, "mantissa": value / 10**exponent}
+            episode = Episode(environment, environment.tasks[position])
+            episode.step(WRITTEN[written].format(**slots))
+            assert episode.score().value == worth, (WRITTEN[written].format(**slots), right, unit)
+
+
 def test_an_answer_is_given_once() -> None:
     environment = TeleMath(count=1)
     episode = _submitted(environment, 0, answer=1e9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from telegym.core.replay import replay
 from telegym.envs.questions.teleqna import TeleQnA
 from telegym.envs.registry import make_environment
 from telegym.rewards.answer import ChoiceReward
+from telegym.rewards.answer.choice import read_choice
+from telegym.rewards.answer.normalisation import comparable
 from telegym.rewards.base import Run
 
 from .sample import write
@@ -192,6 +195,27 @@ def test_gymnasium_plays_it(data: str) -> None:
         False,
         {"answer": 1.0, "answered": 1.0},
     )
+
+
+WRITTEN = (
+    "option {number}",
+    "option {number}: {text}",
+    "{letter}) {text}",
+    "**Answer:** option {number}",
+    "The correct option is **{number}. {text}**.",
+    "We considered option 1 and option 2.\nThe correct answer is option {number}: {text}",
+    "\\boxed{{option {number}}}",
+)
+
+
+def test_published_options_are_read_however_they_are_named(teleqna_data: Path) -> None:
+    for task in TeleQnA(data=str(teleqna_data)).tasks[::30]:
+        options = task.data["options"]
+        for (number, text), written in itertools.product(enumerate(options, start=1), WRITTEN):
+            said = written.format(number=number, text=text, letter="ABCDEF"[number - 1])
+            place = read_choice(said, options, marked=False).place
+            assert place is not None, said
+            assert comparable(options[place]) == comparable(text)
 
 
 def test_the_published_questions_are_answered_by_the_oracle(teleqna_data: Path) -> None:

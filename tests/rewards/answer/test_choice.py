@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telegym.core.errors import TaskError
@@ -139,12 +139,14 @@ def test_any_number_of_options(count: int) -> None:
     assert _read(f"option {count + 1}", options) is None
 
 
+@settings(deadline=None)
 @given(st.permutations(PLAIN), st.integers(1, 5))
 def test_label_and_text_agree_under_any_order(options: list[str], number: int) -> None:
     for text in (f"option {number}", f"option {number}: {options[number - 1]}", options[number - 1]):
         assert _read(text, tuple(options)) == number
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_nothing_breaks_it(text: str) -> None:
     place = read_choice(text, PLAIN, marked=False).place

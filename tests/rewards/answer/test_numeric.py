@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telegym.core.errors import ConfigurationError, TaskError
@@ -311,12 +311,14 @@ def test_the_rule_of_telemath_accepts_nothing_for_little() -> None:
     assert _value("0", 0.011, rule="telemath") == 0.0
 
 
+@settings(deadline=None)
 @given(st.floats(-1e9, 1e9), st.floats(-1e9, 1e9))
 def test_the_rule_of_telemath_is_isclose(value: float, target: float) -> None:
     accepts = Tolerance("telemath", 1e-2, 1e-2).accepts(value, target)
     assert accepts == math.isclose(value, target, rel_tol=1e-2, abs_tol=1e-2)
 
 
+@settings(deadline=None)
 @given(st.floats(1e-12, 1e12), st.floats(0, 0.2), st.booleans())
 def test_the_strict_rule_measures_against_the_target_at_any_scale(target: float, share: float, below: bool) -> None:
     value = target * (1 - share if below else 1 + share)
@@ -324,6 +326,7 @@ def test_the_strict_rule_measures_against_the_target_at_any_scale(target: float,
         assert Tolerance().accepts(value, target) == (share < 0.01)
 
 
+@settings(deadline=None)
 @given(st.floats(-1e12, 1e12, allow_subnormal=False).filter(lambda value: value == 0 or abs(value) > 1e-12))
 def test_every_number_is_read_back(value: float) -> None:
     for text in (repr(value), f"{value:.15e}", f"$\\boxed{{{value!r}}}$", f"x = {value!r} dB"):
@@ -332,6 +335,7 @@ def test_every_number_is_read_back(value: float) -> None:
         assert found.value == pytest.approx(value, rel=1e-12, abs=0)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=100))
 def test_nothing_breaks_it(text: str) -> None:
     read_mentions(text)
