@@ -10,6 +10,7 @@ from telegym.core.errors import ConfigurationError, InfrastructureError, JudgeEr
 from telegym.core.score import Failure
 from telegym.rewards.answer.text import AnswerJudge, AnswerQuery, AnswerVerdict, TextReward
 from telegym.rewards.base import Judgement
+from telegym.rewards.registry import make_reward
 
 from .asking import run
 
@@ -133,6 +134,16 @@ def test_without_a_judge_other_words_are_wrong_and_a_reference_is_needed() -> No
     assert TextReward()(run("y", answer="x")).value == 0.0
     with pytest.raises(TaskError, match="has no 'answer'"):
         TextReward()(run("y"))
+
+
+def test_rewards_for_answers_are_made_by_name() -> None:
+    right = run("<final>option 2</final>", answer=2, options=["x", "y"])
+    assert make_reward("choice", tag="final", once=True, sources=["tag"])(right).success
+    assert make_reward("numeric", rule="telemath", units="required")(run("3 dB", answer=3, unit="dB")).success
+    judge = Scripted({("p", False): SURE_RIGHT})
+    assert make_reward("text", judge=judge, threshold=0.5)(run("p", answer="x")).success
+    with pytest.raises(ConfigurationError, match="Did you mean 'relative'"):
+        make_reward("numeric", relativ=0.1)
 
 
 @pytest.mark.parametrize("settings", [{"compare": "loose"}, {"threshold": 0.0}, {"threshold": 2.0}])
