@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures as futures_module
 import json
 import math
 import threading
@@ -153,21 +154,34 @@ def test_nobody_there_is_a_failure() -> None:
     assert found.failure is not None and found.failure.party == "infrastructure"
 
 
-def test_what_was_answered_before_the_deadline_counts() -> None:
+def test_what_was_answered_before_the_deadline_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deadline is when the first answer is there."""
     released = threading.Event()
     runs = [played(0), played(1)]
     slow = by_content(lambda said: wait_for(released, whole(GOOD)) if runs[1].task.ticket in said else whole(GOOD))
+    monkeypatch.setattr(
+        "telegym.agents.chat.wait",
+        lambda futures, seconds: futures_module.wait(futures, return_when=futures_module.FIRST_COMPLETED),
+    )
     with serve(slow) as server:
         settings = JudgeSettings(votes=1, scoring="votes")
-        panel = Panel(backend_of(server, retries=0), settings, budget=Budget(seconds=1.0))
+        panel = Panel(backend_of(server, retries=0), settings, budget=Budget(seconds=500.0))
         first, second = GenerativeJudge(panel).score(runs)
-        for thread in threading.enumerate():
-            if thread.name.startswith("telegym-chat"):
-                thread.join(10)
-                assert not thread.is_alive()
         released.set()
     assert first.value == 0.75
     assert second.failure is not None and "no answer within" in second.failure.message
+
+
+def test_nothing_is_asked_for_longer_than_the_time_that_is_left() -> None:
+    released = threading.Event()
+    with serve(wait_for(released, whole(GOOD))) as server:
+        (found,) = backend_of(server).complete([JudgeRequest(ASKED, seed=1)], seconds=0.05)
+        for thread in threading.enumerate():
+            if thread.name.startswith("telegym-chat"):
+                thread.join(15)
+                assert not thread.is_alive()
+        released.set()
+    assert isinstance(found, Failure) and found.party == "infrastructure"
 
 
 # --- settings -----------------------------------------------------------------------------------

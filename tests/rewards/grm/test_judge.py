@@ -405,22 +405,25 @@ def test_the_budget_of_tokens_is_checked_between_waves() -> None:
     assert scores[5].failure is not None and "300 tokens" in scores[5].failure.message
 
 
-def test_the_time_that_is_left_is_passed_on_and_nothing_is_asked_after_it() -> None:
-    class Slow(ScriptedBackend):
-        given: list[float | None]
+def test_the_time_that_is_left_is_passed_on_and_nothing_is_asked_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("telegym.rewards.grm.asking.time.monotonic", lambda: clock[0])
 
+    class Slow(ScriptedBackend):
         def complete(
             self, requests: Sequence[JudgeRequest], *, seconds: float | None = None
         ) -> list[JudgeReply | Failure]:
-            self.given = [*getattr(self, "given", []), seconds]
-            threading.Event().wait(0.05)
+            given.append(seconds)
+            clock[0] += 20.0
             return super().complete(requests, seconds=seconds)
 
-    backend = Slow(always(NOISE))
-    found = GenerativeJudge(Panel(backend, budget=Budget(seconds=0.03)))(played())
-    assert len(backend.given) == 1
-    assert backend.given[0] is not None and 0 < backend.given[0] <= 0.03
-    assert found.failure is not None and "0.03 seconds for this batch are over" in found.failure.message
+    given: list[float | None] = []
+    found = GenerativeJudge(Panel(Slow(always(NOISE)), budget=Budget(seconds=30)))(played())
+    assert given == [30.0, 10.0]
+    given.clear()
+    found = GenerativeJudge(Panel(Slow(always(NOISE)), budget=Budget(seconds=15)))(played())
+    assert given == [15.0]
+    assert found.failure is not None and "15 seconds for this batch are over" in found.failure.message
 
 
 def test_json_is_enforced_where_it_can_be() -> None:
