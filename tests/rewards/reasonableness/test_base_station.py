@@ -288,15 +288,17 @@ def seeds(view: View, indices: tuple[int, ...]) -> Iterator[Any]:
                 yield found
 
 
-@pytest.mark.parametrize(("view", "indices"), [(View.ORACLE, (1, 2, 10)), (View.OBSERVABLE, (1, 10))])
-def test_every_seeded_fault_is_found_in_the_right_call(view: View, indices: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(("player", "indices"), [(View.ORACLE, (2, 10)), (View.OBSERVABLE, (1, 10))])
+def test_every_seeded_fault_is_found_in_the_right_call(player: View, indices: tuple[int, ...]) -> None:
+    """Plays of the blind expert in both views, those of the oracle by the truth."""
     kinds = set()
-    for seeded in seeds(view, indices):
+    for seeded in seeds(player, indices):
         kinds.add(seeded.kind)
-        found = {item.index: item for item in wrong(AUDITOR.audit(seeded.episode, view, counterfactual=False))}
-        assert set(seeded.wrong) <= set(found), seeded.kind
-        assert set(found) <= set(seeded.wrong) | seeded.open, (seeded.kind, found)
-    assert len(kinds) >= 20
+        for view in {player, View.ORACLE}:
+            found = {item.index: item for item in wrong(AUDITOR.audit(seeded.episode, view, counterfactual=False))}
+            assert set(seeded.wrong) <= set(found), (seeded.kind, view)
+            assert set(found) <= set(seeded.wrong) | seeded.open, (seeded.kind, view, found)
+    assert len(kinds) >= 18
 
 
 def test_careful_players_do_not_ask_twice() -> None:

@@ -10,10 +10,14 @@ from typing import Any
 
 from telegym.envs.base_station.players.steps import Call, Reply, Steps
 from telegym.envs.base_station.policy.constants import PolicyConstants
+from telegym.envs.base_station.policy.trace import LOOKS
 
 __all__ = ["Desk", "fields", "rows"]
 
 _FIELD = re.compile(r"(?:^|  )([A-Za-z_0-9]+): (.*?)(?=  [A-Za-z_0-9]+: |$)", re.MULTILINE)
+_LOOKED_AT = frozenset({"element_id", "cell_id", "node_id", "site_id", "ru_id", "link_id", "scope_id"})
+NEEDED_LOOKS = 2
+"""Looks at an element that a diagnosis needs."""
 MAX_WAITS = 60
 """Most times that somebody waits for one thing."""
 
@@ -67,6 +71,8 @@ class Desk:
         """What was reported to be affected."""
         self.changed = False
         """Whether the network was changed."""
+        self.looks: list[str] = []
+        """The elements that were looked at, one for each look."""
 
     @property
     def hour(self) -> float:
@@ -75,9 +81,16 @@ class Desk:
 
     def do(self, tool: str, **arguments: Any) -> Steps[Reply]:
         """Make one call."""
-        reply = yield Call(tool, arguments)
-        self.elapsed += reply.minutes
+        call = Call(tool, arguments)
+        reply = yield call
+        self.note(call, reply)
         return reply
+
+    def note(self, call: Call, reply: Reply) -> None:
+        """Look at the watch after a call, and note what it showed."""
+        self.elapsed += reply.minutes
+        if call.tool in LOOKS and not reply.error:
+            self.looks += [value for name, value in call.arguments.items() if name in _LOOKED_AT]
 
     def act(self, tool: str, **arguments: Any) -> Steps[Reply]:
         """Make a call that changes the network."""
@@ -263,6 +276,14 @@ class Desk:
             yield from self.do("get_power_status", site_id=site)
         if self.changed:
             yield from self.ask("confirm_restored")
+
+    def support(self, element: str) -> Steps[None]:
+        """Look at an element and its site until enough looks support a diagnosis."""
+        site = site_of(element)
+        near = {element, site, *element.split(">")}
+        for name in (element.partition(">")[0], site or element):
+            if sum(look in near for look in self.looks) < NEEDED_LOOKS:
+                yield from self.do("get_element_info", element_id=name)
 
     def submit(self, code: str, element: str, additional: list[str]) -> Steps[Reply]:
         """Submit the diagnosis."""

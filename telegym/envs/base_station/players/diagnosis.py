@@ -3,7 +3,8 @@
 Steps go from the loud to the silent: alarms and notices, what the alarms point to, the change log, then what only
 measurements show. After every answer the causes that are still possible are weighed; the first that is confirmed and
 could have caused what the ticket says ends the search, but for a look at what often comes with it. What harms nobody, a
-sensor that lies or an alarm that nobody cleared, is only named if nothing else is found.
+sensor that lies or an alarm that nobody cleared, is only named if nothing else is found. If nothing is found where the
+ticket says, the requester is asked where it is, and the search goes on there and farther away.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ from telegym.envs.base_station.players.steps import Call, Reply, Steps
 __all__ = ["MAX_CALLS", "Diagnosis", "diagnose"]
 
 MAX_CALLS = 25
-"""Most calls of a diagnosis."""
+"""Most calls of a search."""
+MAX_MORE_CALLS = 22
+"""Most calls of a second search, where the first one found nothing."""
 UNEVEN_DB = 1.5
 """Difference between branches, or rise of a cell's uplink, that is worth a test."""
 WEAK = frozenset({"stale_alarm", "faulty_sensor_false_alarm"})
@@ -83,6 +86,8 @@ class _Seen(NamedTuple):
 
 Stage = Generator[Call, None, None]
 """Yields calls; what they say is found in the case."""
+Maker = Callable[["_Case"], Stage]
+"""Makes a stage for a case."""
 
 
 @dataclass
@@ -95,6 +100,8 @@ class _Case:
     sites: tuple[str, ...] = ()
     cells: tuple[str, ...] = ()
     missing: set[str] = field(default_factory=set)
+    wide: bool = False
+    """Whether things are looked at wherever they are."""
 
     def learn(self, call: Call, reply: Reply) -> None:
         """Take an answer in."""
@@ -118,8 +125,8 @@ class _Case:
         return tuple(sorted(wanted, key=lambda name: (site_of(name) not in self.sites, not self.active(name, *keys))))
 
     def alarms_here(self, *keys: str) -> tuple[str, ...]:
-        """Return the objects with one of some alarms at the sites that the ticket names."""
-        return tuple(name for name in self.alarms(*keys) if site_of(name) in self.sites)
+        """Return the objects with one of some alarms at the sites that the ticket names; all in a wide search."""
+        return tuple(name for name in self.alarms(*keys) if self.wide or site_of(name) in self.sites)
 
     def active(self, name: str, *keys: str) -> bool:
         """Return whether an object, or anything at a site, has one of some alarms now."""
@@ -153,31 +160,52 @@ def diagnose(briefing: str) -> Steps[Diagnosis]:
         briefing: The text of the ticket.
     """
     case = _Case(briefing)
-    for stage in _STAGES:
-        for call in stage(case):
-            if case.is_idle(call):
-                continue
-            if len(case.records) >= MAX_CALLS:
-                return _concluded(case)
-            case.learn(call, (yield call))
-            found = _obvious(case) if stage not in _WHOLE else None
-            if found is not None:
-                yield from _complete(case, found)
-                return _concluded(case)
-        found = _obvious(case)
-        if found is not None:
-            yield from _complete(case, found)
-            return _concluded(case)
+    if not (yield from _searched(case, _STAGES, MAX_CALLS)) and _is_doubtful(case):
+        yield from _followed(case, _where(case))
+        case.wide = True
+        yield from _searched(case, _STAGES[1:], len(case.records) + MAX_MORE_CALLS)
     return _concluded(case)
 
 
-def _complete(case: _Case, found: Hypothesis) -> Steps[None]:
+def _searched(case: _Case, stages: Sequence[Maker], limit: int) -> Steps[bool]:
+    """Go through stages until a cause is obvious or the calls are used up; return whether one is."""
+    for stage in stages:
+        for call in stage(case):
+            if case.is_idle(call):
+                continue
+            if len(case.records) >= limit:
+                return False
+            case.learn(call, (yield call))
+            found = _obvious(case) if stage not in _WHOLE else None
+            if found is not None:
+                yield from _complete(case, found, limit)
+                return True
+        found = _obvious(case)
+        if found is not None:
+            yield from _complete(case, found, limit)
+            return True
+    return False
+
+
+def _followed(case: _Case, stage: Stage) -> Steps[None]:
+    for call in stage:
+        if not case.is_idle(call):
+            case.learn(call, (yield call))
+
+
+def _is_doubtful(case: _Case) -> bool:
+    """Return whether a search that ended without an obvious cause found nothing that explains the ticket."""
+    found = _concluded(case)
+    return not found.confirmed or site_of(found.element_id) not in case.sites
+
+
+def _complete(case: _Case, found: Hypothesis, limit: int) -> Steps[None]:
     """Look for what often comes with a cause."""
     partner = _PARTNERS.get(found.code)
     if partner is None:
         return
     for call in partner(case, found):
-        if not case.is_idle(call) and len(case.records) < MAX_CALLS:
+        if not case.is_idle(call) and len(case.records) < limit:
             case.learn(call, (yield call))
 
 
@@ -294,12 +322,31 @@ def _orientation(case: _Case) -> Stage:
     named = dict.fromkeys([*re.findall(r"\bS\d{3}(?!\d)", case.briefing), *case.seen.looked_at])
     if not named:
         yield Call("list_elements", {"element_type": "site", "limit": 40})
-        places = {name: case.seen.latest(name, "place") for name in case.seen.known("site")}
-        told = {name: case.briefing.find(place) for name, place in places.items() if place and place in case.briefing}
-        named = dict.fromkeys(sorted(told, key=lambda name: told[name]))
+        named = dict.fromkeys(_places_in(case, case.briefing))
     case.sites = tuple(named)
     yield Call("list_alarms", {"state": "all", "limit": 50})
     yield Call("get_external_notices", {})
+
+
+def _places_in(case: _Case, text: str) -> list[str]:
+    """Return the sites whose places a text names, in its order, as far as places are known."""
+    places = {name: case.seen.latest(name, "place") for name in case.seen.known("site")}
+    told = {name: text.find(place) for name, place in places.items() if place and place in text}
+    return sorted(told, key=lambda name: told[name])
+
+
+def _where(case: _Case) -> Stage:
+    """Ask the requester where it is, if a person reported; the search goes on there."""
+    record = next((item for item in case.records if item.call.name == "get_record"), None)
+    if record is None or "requester: person" not in record.content:
+        return
+    yield Call("list_elements", {"element_type": "site", "limit": 40})
+    asked = {"ticket_id": record.call.arguments["record_id"], "question": "affected_area"}
+    yield Call("ask_requester", asked)
+    told = [
+        name for item in case.records if item.call.name == "ask_requester" for name in _places_in(case, item.content)
+    ]
+    case.sites = tuple(dict.fromkeys([*told, *case.sites]))
 
 
 def _floods(case: _Case) -> Stage:
@@ -537,7 +584,7 @@ def _worth_loading(case: _Case) -> list[str]:
     """Return the cells whose antenna lines may make intermodulation, the likeliest first."""
     suspected = list(case.alarms("ANT_PIM_SUSPECT", "CELL_UL_INTERFERENCE", kinds=("cell",)))
     reported = [name for name in case.seen.known("cell") if case.seen.of(name, "imbalance_db")]
-    uneven = sorted(reported, key=lambda name: -case.number(name, "imbalance_db"))
+    uneven = sorted(reported, key=lambda name: -max(case.number(name, "imbalance_db"), _loudness(case, name)))
     named = [name for name in case.cells if name not in uneven[:1]]
     return list(dict.fromkeys([*suspected, *uneven[:1], *named, *uneven]))
 
@@ -545,7 +592,7 @@ def _worth_loading(case: _Case) -> list[str]:
 def _unheard(case: _Case) -> Stage:
     """Load the other antenna lines of the site: at night a loose joint is silent by itself."""
     for site in case.sites[:1]:
-        for cell in [name for name in case.seen.known("cell") if site_of(name) == site][:6]:
+        for cell in [name for name in case.seen.known("cell") if site_of(name) == site][: 15 if case.wide else 6]:
             yield Call("run_pim_test", {"ru_id": f"RU-{cell[1:]}"})
 
 
@@ -557,7 +604,7 @@ def _old_alarms(case: _Case) -> Stage:
     for site in list(dict.fromkeys(sites))[:4]:
         yield Call("get_power_status", {"site_id": site})
     entered = [name for name, fact in case.seen.facts if fact == "alarm.ENV_INTRUSION" and kind_of(name) == "site"]
-    for site in sorted(entered, key=lambda name: name not in case.sites)[:1]:
+    for site in sorted(entered, key=lambda name: name not in case.sites)[: 4 if case.wide else 1]:
         yield Call("get_logs", {"element_id": site, "hours": 168, "min_level": "INFO", "keyword": "WO-"})
 
 
@@ -587,6 +634,9 @@ def _doubts(case: _Case) -> Stage:
     if told:
         yield Call("get_element_info", {"element_id": case.sites[0]})
         if _design_min(case, case.sites[0]) != max(told):
+            yield from _where(case)
+            yield Call("get_element_info", {"element_id": case.sites[0]})
+        if _design_min(case, case.sites[0]) != max(told):
             yield Call("get_topology", {"element_id": case.sites[0], "layer": "radio", "depth": 1})
             for site in case.near(case.sites[0])[:4]:
                 yield Call("get_element_info", {"element_id": site})
@@ -606,6 +656,21 @@ def _battery(case: _Case) -> Stage:
     for site in case.sites[:1]:
         yield Call("get_power_status", {"site_id": site})
         yield Call("run_battery_test", {"site_id": site, "duration_minutes": 20})
+        if _RESERVE.search(case.briefing) and "not tested between" in case.records[-1].content:
+            yield from _later(case, site)
+
+
+def _later(case: _Case, site: str) -> Stage:
+    """Wait until batteries may be tested, and test one."""
+    now = case.seen.now
+    if now is None:
+        return
+    yield Call("wait", {"minutes": max(60 * (LATE_H - now.hour) - now.minute + 5, 5)})
+    yield Call("run_battery_test", {"site_id": site, "duration_minutes": 21})
+
+
+LATE_H = 23
+"""Hour from which batteries may be tested again."""
 
 
 # --- what comes with a cause -------------------------------------------------------------------------------
@@ -617,7 +682,7 @@ def _how_long(case: _Case, found: Hypothesis) -> Stage:
     """See how long batteries should have lasted at sites that went out after their mains."""
     out = [name for name, fact in case.seen.facts if fact == "alarm.NE_OAM_UNREACHABLE" and kind_of(name) == "site"]
     dark = [site for site in out if case.seen.of(site, "alarm.PWR_MAINS_FAIL")]
-    for site in sorted(dark, key=lambda name: name not in case.sites)[:1]:
+    for site in sorted(dark, key=lambda name: name not in case.sites)[:4]:
         yield Call("list_alarms", {"scope_id": site, "state": "all", "limit": 50})
         yield Call("get_element_info", {"element_id": site})
 
@@ -639,7 +704,6 @@ _PARTNERS: dict[str, Partner] = {
     "passive_intermodulation": _both_disturbances,
     "external_interferer": _both_disturbances,
 }
-Maker = Callable[[_Case], Stage]
 _STAGES: tuple[Maker, ...] = (
     *(_orientation, _floods, _power, _doubts, _transport, _hardware, _nodes, _locks, _changes),
     *(_events, _silent_cells, _lines, _load, _air, _elsewhere, _old_alarms, _battery, _unheard),

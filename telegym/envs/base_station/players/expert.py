@@ -9,7 +9,7 @@ from telegym.envs.base_station.cases import TICKET
 from telegym.envs.base_station.players.desk import Desk, fields, rows, site_of
 from telegym.envs.base_station.players.diagnosis import Diagnosis, diagnose
 from telegym.envs.base_station.players.remedies import remedy_of
-from telegym.envs.base_station.players.steps import Reply, Steps
+from telegym.envs.base_station.players.steps import Call, Reply, Steps
 from telegym.envs.base_station.policy.constants import PolicyConstants
 from telegym.envs.base_station.questions import Question, ask
 
@@ -42,30 +42,60 @@ def expert(episode: Episode) -> Steps[None]:
     constants: PolicyConstants = getattr(episode.environment, "constants", PolicyConstants())
     desk = Desk(TICKET, constants)
     acting = episode.toolkit.get("dispatch_technician") is not None
-    yield from desk.take()
-    found = yield from _watched(desk, diagnose(episode.task.ticket))
+    known = yield from _heard(desk.take())
+    found = yield from _watched(desk, diagnose(episode.task.ticket), known)
     found = found if found.root_cause else UNKNOWN._replace(element_id=found.element_id)
     yield from _set_priority(desk)
     causes = [(found.root_cause, found.element_id), *found.additional]
     resolution = yield from _repair(desk, causes, acting=acting)
     additional = [f"{code}@{element}" for code, element in found.additional]
+    yield from desk.support(found.element_id)
     yield from desk.submit(found.root_cause, found.element_id, additional)
+    yield from desk.close(resolution, _summary(desk, found, causes))
+
+
+def _summary(desk: Desk, found: Diagnosis, causes: list[tuple[str, str]]) -> str:
+    """Return what was found and done; what was only looked at is told if nothing was shown to be the cause."""
     names = ", ".join(element for _, element in causes)
     done = "Dealt with, service checked afterwards." if desk.changed else "Assessed; nothing was changed."
-    yield from desk.close(resolution, f"{names}: {found.root_cause.replace('_', ' ')}. {done}")
+    cause = found.root_cause.replace("_", " ")
+    if found.confirmed:
+        return f"{names}: {cause}. {done}"
+    looked = ", ".join(dict.fromkeys(site_of(name) or name for name in desk.looks))
+    return f"{names}: {cause}, not confirmed; looked at {looked}. {done}"
 
 
-def _watched(desk: Desk, steps: Steps[Diagnosis]) -> Steps[Diagnosis]:
-    """Go through a diagnosis while looking at the watch."""
+def _heard(steps: Steps[None]) -> Steps[dict[str, Reply]]:
+    """Go through steps; return what was read."""
+    read: dict[str, Reply] = {}
     try:
         call = next(steps)
         while True:
             reply: Reply = yield call
-            desk.elapsed += reply.minutes
+            if call.tool.startswith("get_"):
+                read[_key(call)] = reply
+            call = steps.send(reply)
+    except StopIteration:
+        return read
+
+
+def _watched(desk: Desk, steps: Steps[Diagnosis], known: dict[str, Reply]) -> Steps[Diagnosis]:
+    """Go through a diagnosis while looking at the watch; what was read when the ticket was taken is not read again."""
+    try:
+        call = next(steps)
+        while True:
+            reply = known.get(_key(call))
+            if reply is None:
+                reply = yield call
+                desk.note(call, reply)
             call = steps.send(reply)
     except StopIteration as end:
         found: Diagnosis = end.value
         return found
+
+
+def _key(call: Call) -> str:
+    return f"{call.tool}{sorted(call.arguments.items(), key=str)}"
 
 
 def _set_priority(desk: Desk) -> Steps[None]:

@@ -23,7 +23,15 @@ from telegym.rewards.reasonableness.base_station.claims import Claim, claims_of,
 from telegym.rewards.reasonableness.base_station.efficiency import efficiency
 from telegym.rewards.reasonableness.base_station.naming import Ledger, exists, named_by, truth_names
 from telegym.rewards.reasonableness.base_station.questions import answer_claim
-from telegym.rewards.reasonableness.base_station.reading import Watch, asked, concerns, repeated, required, waits_for
+from telegym.rewards.reasonableness.base_station.reading import (
+    Watch,
+    asked,
+    concerns,
+    looked_again,
+    repeated,
+    required,
+    waits_for,
+)
 from telegym.rewards.reasonableness.base_station.refusals import foreseeable
 from telegym.rewards.reasonableness.base_station.rules import HARM, breaches, placed
 from telegym.rewards.reasonableness.base_station.support import Trial, try_without
@@ -73,6 +81,7 @@ class _Inspection:
         self._sheets = {act.index: Sheet(act.index) for act in case.acts}
         self._ledger = Ledger(case, truth_names(case) if view is View.ORACLE else frozenset())
         self._watch = Watch(case)
+        self._again = looked_again(case)
         self._possible: dict[int, Sequence[Hypothesis]] = {}
         self._claims: list[Claim] = []
         self._reasons: list[str] = []
@@ -275,6 +284,9 @@ class _Inspection:
     def _inform(self, act: Act, sheet: Sheet) -> None:
         """Judge a read by what it told."""
         self._watch.advance(act.visible)
+        if act.index in self._again:
+            sheet.met(Check.NECESSITY, "looks again after something happened, or some time")
+            return
         near_case = concerns(self._case, act, self._watch.seen)
         told = self._watch.read(act, weighing=not near_case)
         if told.settled:

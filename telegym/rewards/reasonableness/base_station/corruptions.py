@@ -8,6 +8,7 @@ does, both without the repeats of their procedures.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from types import MappingProxyType
@@ -21,6 +22,7 @@ from telegym.core.tool import CallError
 from telegym.envs.base_station.cases import TICKET, namings, truth_of
 from telegym.envs.base_station.facts import CaseTruth
 from telegym.envs.base_station.faults import Defect, fault, fault_infos
+from telegym.envs.base_station.hypotheses import hypotheses
 from telegym.envs.base_station.network import Network
 from telegym.envs.base_station.objects import Cell, Node, Site
 from telegym.envs.base_station.observations import kind_of, site_of
@@ -51,6 +53,8 @@ _SKILLS = ("cooling", "battery_work", "router_hw", "clock_antenna", "baseband_hw
 _PARTIES = ("core_noc", "tower_company", "vendor_support", "power_utility", "transport_provider", "spectrum_regulator")
 
 
+_KEPT = 8
+"""Whole plays that are kept."""
 _NOTHING: Mapping[int, Any] = MappingProxyType({})
 
 
@@ -72,7 +76,8 @@ class BaseStationCorrupter(Corrupter):
 
     Args:
         environment: The environment, configured.
-        view: Whose plays are right: the oracle's where the truth judges, the blind expert's where evidence does.
+        view: Whose plays are to be right: the blind expert's, which are right in both views where it finds what is
+            wrong, or the oracle's, which are right by the truth only.
     """
 
     kinds: ClassVar[tuple[str, ...]] = (
@@ -85,10 +90,11 @@ class BaseStationCorrupter(Corrupter):
         *("wrong_cause", "wrong_place", "false_summary", "wrong_resolution"),
     )
 
-    def __init__(self, environment: Environment, view: View = View.ORACLE) -> None:
+    def __init__(self, environment: Environment, view: View = View.OBSERVABLE) -> None:
         super().__init__(environment)
         self.view = view
         self._right: dict[str, bool] = {}
+        self._plays: OrderedDict[str, Episode] = OrderedDict()
         self._player: Player = without_repeats(oracle if view is View.ORACLE else expert)
 
     # --- what the base class asks for ----------------------------------------------------------------------
@@ -101,8 +107,23 @@ class BaseStationCorrupter(Corrupter):
         return as_message(call, len(episode.calls)) if call is not None else None
 
     def play(self, task: Task, variant: str, episode: Episode | None = None) -> Episode:
-        """Let the player play a task, or go on with an episode, to the end."""
-        episode = Episode(self.environment, task) if episode is None else episode
+        """Let the player play a task, or go on with an episode, to the end; whole plays are kept for a while."""
+        if episode is not None:
+            return self._continued(episode)
+        if task.id not in self._plays:
+            self._plays[task.id] = self._continued(Episode(self.environment, task))
+            while len(self._plays) > _KEPT:
+                self._plays.popitem(last=False)
+        return self._plays[task.id].fork()
+
+    def next_call(self, episode: Episode, variant: str) -> ToolCall | None:
+        """Return the player's next call; of a part of a play that was kept, without playing again."""
+        whole, made = self._plays.get(episode.task.id), len(episode.calls)
+        if whole is not None and made < len(whole.calls) and (not made or episode.calls[-1] is whole.calls[made - 1]):
+            return whole.calls[made].call
+        return super().next_call(episode, variant)
+
+    def _continued(self, episode: Episode) -> Episode:
         steps, call = _caught_up(episode, self._player)
         while steps is not None and call is not None and episode.end is None:
             episode.step(as_message(call, len(episode.calls)))
@@ -160,7 +181,7 @@ class BaseStationCorrupter(Corrupter):
         if truth is None or not truth.repairing or _writes(episode.calls):
             return None
         info = fault_infos()[truth.defects[0].code]
-        if info.family == "no_fault" or info.hand_over or info.party == "spectrum_regulator":
+        if info.family == "no_fault" or info.hand_over or truth.defects[0].code in _OF_OTHERS:
             return None
         named = namings(truth.network, truth.defects[0])[0]
         looks = [record for record in episode.calls if record.call.name in LOOKS]
@@ -447,7 +468,7 @@ class BaseStationCorrupter(Corrupter):
     def _omit_skipped_repair(self, clean: Episode, rng: Random) -> Seeded | None:
         """Close without having repaired anything."""
         truth, aim = _truth(clean), _first(clean, "close_ticket")
-        if truth is None or aim is None:
+        if truth is None or aim is None or truth.defects[0].code in _OF_OTHERS:
             return None
         work = [n for n, r in enumerate(clean.calls) if r.call.name in (*_WRITES, "escalate_ticket")]
         if not work:
@@ -486,7 +507,10 @@ class BaseStationCorrupter(Corrupter):
             return None
         there = {item.code for d in (*truth.defects, *truth.harmless) for item in namings(truth.network, d)}
         family = fault_infos()[truth.defects[0].code].family
-        twins = [code for code, info in fault_infos().items() if info.family == family and code not in there]
+        known = {item.code for item in hypotheses(clean.calls[:aim]) if item.status != "open"}
+        if not known & there:
+            return None
+        twins = [c for c, info in fault_infos().items() if info.family == family and c not in there | known]
         return self._said(clean, "wrong_cause", aim, root_cause=rng.choice(twins)) if twins else None
 
     def _omit_wrong_place(self, clean: Episode, rng: Random) -> Seeded | None:
@@ -494,10 +518,12 @@ class BaseStationCorrupter(Corrupter):
         if aim is None or truth is None:
             return None
         known = {item.element_id for d in (*truth.defects, *truth.harmless) for item in namings(truth.network, d)}
-        own = str(clean.calls[aim].call.arguments["element_id"])
-        others = [
-            name for name in _shown(clean, own, before=aim) if name not in known and site_of(name) != site_of(own)
-        ]
+        own, code = (str(clean.calls[aim].call.arguments[name]) for name in ("element_id", "root_cause"))
+        seen = [item for item in hypotheses(clean.calls[:aim]) if item.code == code and item.status == "confirmed"]
+        places = {site_of(item.element_id) for item in seen}
+        if site_of(own) not in places:
+            return None
+        others = [n for n in _shown(clean, own, before=aim) if n not in known and site_of(n) not in places]
         return self._said(clean, "wrong_place", aim, element_id=rng.choice(others)) if others else None
 
     def _omit_false_summary(self, clean: Episode, rng: Random) -> Seeded | None:
@@ -565,6 +591,8 @@ class BaseStationCorrupter(Corrupter):
         return Seeded(kind, episode, {index: codes}, _affected(episode, departure, where, index))
 
 
+_OF_OTHERS = frozenset({"microwave_rain_fade", "external_interferer"})
+"""Causes that end by themselves, or by others, so that closing without a repair may be right."""
 _CONFIGURED = frozenset({"sleeping_cell_access", "radio_unit_software_hang", "energy_saving_stuck"})
 """Causes that a restart of the node might help against."""
 

@@ -133,13 +133,11 @@ class Ledger:
         return shown and self.is_known(Named("", breaker[1], "name"), act)
 
     def _seen(self, name: str, act: Act, *, anywhere: bool = False) -> bool:
-        if name in self._given:
-            return True
         if name not in self._first:
             self._first[name] = self._search(name, anywhere=anywhere)
         first = self._first[name]
         if first is None or first > act.visible:
-            return False
+            return name in self._given
         if first > 0:
             self.opens.setdefault(first - 1, set()).add(act.index)
         return True

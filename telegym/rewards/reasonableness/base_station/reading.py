@@ -30,7 +30,7 @@ from telegym.envs.base_station.process.records import (
 )
 from telegym.rewards.reasonableness.base_station.case import Act, Case
 
-__all__ = ["Insight", "Watch", "asked", "concerns", "repeated", "required", "waits_for"]
+__all__ = ["Insight", "Watch", "asked", "concerns", "looked_again", "repeated", "required", "waits_for"]
 
 SETTLING_S = 7200 + 1800
 """For how long after a change one may wait for its effect: the longest verification, and half an hour."""
@@ -107,7 +107,9 @@ class Watch:
         new = self._known() != known or act.record.content not in self._texts
         self._texts.add(act.record.content)
         after = _codes(self.possible()) if weighing else frozenset()
-        return Insight(new, len(before), len(after), before != after)
+        return Insight(
+            new, len(before), len(after), bool(before - after) or any(item[2] != "open" for item in after - before)
+        )
 
     def _known(self) -> tuple[int, int, int]:
         return self._seen.fresh, len(self._seen.listings), len(self._seen.looked_at)
@@ -153,6 +155,22 @@ def repeated(case: Case) -> dict[int, int]:
         known = latest.get(key)
         if known is not None and not act.failed and _idle_again(act, known, happened):
             found[act.index] = known.index
+        if not act.failed:
+            latest[key] = act
+        if act.changes or act.tool == "wait":
+            happened = act.index
+    return found
+
+
+def looked_again(case: Case) -> set[int]:
+    """Return the calls that ask for the same as an earlier one when something had happened, or time had passed."""
+    latest: dict[str, Act] = {}
+    happened, found = -1, set()
+    for act in case.acts:
+        key = asked(act)
+        known = latest.get(key)
+        if known is not None and (happened > known.index or act.start_s - known.end_s >= FRESH_S):
+            found.add(act.index)
         if not act.failed:
             latest[key] = act
         if act.changes or act.tool == "wait":
@@ -308,6 +326,8 @@ def _focus(case: Case, seen: Observations) -> set[str]:
     for subject, name in seen.facts:
         if name.startswith(_UNUSUAL) and (site := site_of(subject)) is not None:
             found.add(site)
+        if name == "place" and (place := seen.latest(subject, name)) and place in case.briefing:
+            found.add(subject)
     near = {row.value.partition("-")[0] for site in found for row in seen.of(site, "neighbour")}
     return found | near
 

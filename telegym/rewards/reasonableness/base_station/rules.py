@@ -8,6 +8,7 @@ left to the causes that were possible, and rules about time and looks keep only 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from telegym.envs.base_station.policy import Violation
@@ -46,7 +47,7 @@ _PLACES: dict[str, tuple[Check, Code]] = {
 }
 HARM = frozenset({"R07", "R08", "R14", "R15", "R16", "R18", "R24"})
 """Rules that keep people, equipment and service from harm."""
-_BY_TRUTH = frozenset({"R03", "R04", "R05", "R06", "R10", "R23"})
+_BY_TRUTH = frozenset({"R03", "R05", "R06", "R10", "R23"})
 """Rules that are judged by what was truly wrong, how urgent it truly was, or whose case it truly was."""
 
 
@@ -84,10 +85,19 @@ def _visible(case: Case, item: Violation) -> bool:
         return False
     if item.rule == "R11":
         return "does not fit" not in item.reason
+    if item.rule == "R04":
+        return _thought_better(case, item.call or 0)
     if item.rule == "R21" and case.trace is not None and case.trace.intermittent:
         # That trouble comes and goes is not known from the beginning.
-        return not item.reason.endswith(f"{case.constants.intermittent_verify_min} are needed")
+        waited = re.match(r"closed (\d+) minutes", item.reason)
+        return waited is None or int(waited[1]) < case.constants.verify_min
     return not (item.rule == "R26" and "does not name" in item.reason)
+
+
+def _thought_better(case: Case, index: int) -> bool:
+    """Return whether the agent itself gave another priority after a call before which it should have."""
+    later = (act for act in case.acts if act.index > index and act.tool == "update_ticket" and not act.failed)
+    return any(act.arguments.get("priority") for act in later)
 
 
 def _late(case: Case, item: Violation) -> int | None:

@@ -72,8 +72,10 @@ def _tilt(desk: Desk, element: str, seen: str) -> Steps[str]:
 
 
 def _look_at_neighbours(desk: Desk, element: str) -> Steps[str]:
-    seen = yield from _look_at_cell(desk, element)
-    relations = yield from desk.do("get_neighbour_relations", cell_id=element)
+    # A relation may be named instead of its first cell.
+    cell = element.partition(">")[0]
+    seen = yield from _look_at_cell(desk, cell)
+    relations = yield from desk.do("get_neighbour_relations", cell_id=cell)
     return f"{seen}\n{relations.text}"
 
 
