@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Likely", "Scored", "buckets", "likely_tokens", "score_tokens"]
+__all__ = ["Likely", "Scored", "buckets", "chosen_logits", "likely_tokens", "score_tokens"]
 
 
 class Scored(NamedTuple):
@@ -64,7 +64,7 @@ def score_tokens(
     spread: dict[int, Tensor] = {}
     for batch in buckets([len(sequence) for sequence in sequences], tokens):
         chosen = [masks[index].bool() for index in batch]
-        logits = _logits(model, [sequences[index] for index in batch], chosen) / temperature
+        logits = chosen_logits(model, [sequences[index] for index in batch], chosen) / temperature
         logprobs = torch.log_softmax(logits.float(), -1)
         targets = torch.cat([sequences[index][mask] for index, mask in zip(batch, chosen, strict=True)])
         counts = [int(mask.sum()) for mask in chosen]
@@ -104,7 +104,7 @@ def likely_tokens(
     found: dict[int, list[Likely]] = {}
     for batch in buckets([len(sequence) for sequence in sequences], tokens):
         chosen = [masks[index].bool() for index in batch]
-        logprobs = torch.log_softmax(_logits(model, [sequences[index] for index in batch], chosen).float(), -1)
+        logprobs = torch.log_softmax(chosen_logits(model, [sequences[index] for index in batch], chosen).float(), -1)
         targets = torch.cat([sequences[index][mask] for index, mask in zip(batch, chosen, strict=True)])
         picked = logprobs.gather(-1, targets[:, None])[:, 0].tolist()
         values, ids = (part.tolist() for part in logprobs.topk(min(count, logprobs.shape[-1])))
@@ -114,8 +114,14 @@ def likely_tokens(
     return [found[index] for index in range(len(sequences))]
 
 
-def _logits(model: Any, sequences: list[Tensor], masks: list[Tensor]) -> Tensor:
-    """Return the logits that predict the chosen tokens."""
+def chosen_logits(model: Any, sequences: list[Tensor], masks: list[Tensor]) -> Tensor:
+    """Return the logits that predict the chosen tokens of one batch, sequence by sequence.
+
+    Args:
+        model: A causal language model of transformers.
+        sequences: Tokens of each sequence; shorter ones are padded on the right.
+        masks: Which tokens are chosen; never the first one.
+    """
     ids = nn.utils.rnn.pad_sequence(sequences, batch_first=True)
     before = nn.utils.rnn.pad_sequence([mask[1:] for mask in masks], batch_first=True)
     hidden = model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state[:, :-1]

@@ -1,7 +1,7 @@
 """Attacks: what agents try on judges, as data, each attached to a run that failed honestly.
 
 A judge or a composition that gives an attacked run more than the honest one has been taken in. The attacks are in
-`attacks.jsonl`, in English, Chinese and ten other languages; they are for measuring, not for learning from.
+`attacks.jsonl`, in English, Chinese and twelve other languages; they are for measuring, not for learning from.
 """
 
 from __future__ import annotations

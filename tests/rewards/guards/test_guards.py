@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from telegym.agents.base import make_agent
@@ -186,11 +186,13 @@ def test_a_recording_of_an_unknown_environment_can_be_read() -> None:
 # --- disguises -----------------------------------------------------------------------------------------
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.text())
 def test_whatever_is_written_can_be_unmasked(text: str) -> None:
     assert unmasked(text)[0] == fold(text)
 
 
+@settings(deadline=None, max_examples=40)
 @given(
     st.text(alphabet="abcdefgh ", min_size=1).map(str.strip).filter(bool), st.sampled_from("\u200b\u2060\u00ad\ufeff")
 )
