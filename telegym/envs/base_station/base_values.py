@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from telegym.envs.base_station import radio
-from telegym.envs.base_station.memory import Recent
+from telegym.envs.base_station.memory import KEPT_REGIONS, Latest
 from telegym.envs.base_station.objects import Cell, Relation
 from telegym.envs.base_station.physics.spectrum import LAYERS, roots_conflict
 from telegym.envs.base_station.physics.uplink import preamble_success, uplink_efficiency, uplink_sinr_db
@@ -35,7 +35,7 @@ STORM_PCT = 30.0
 UNPAGED = 0.15
 """Share of calls to users that are not found because the tracking area is wrong all around."""
 _SESSION_S = 40.0
-_ROOM_FOR_LATEST = 256
+_LATEST_KEPT = 256
 
 
 class _Traits(NamedTuple):
@@ -109,15 +109,26 @@ class LayerView:
     """
 
     __slots__ = (
-        *("_pairs", "cells", "clashes", "control", "endc", "extra", "foreign", "links", "missing", "nodes"),
+        *(
+            "__weakref__",
+            "_pairs",
+            "cells",
+            "clashes",
+            "control",
+            "endc",
+            "extra",
+            "foreign",
+            "links",
+            "missing",
+            "nodes",
+        ),
         *("outside", "plane", "refused", "region", "sites", "table", "tag", "traits", "view"),
     )
 
     def __init__(self, region: Region, view: View, tag: str) -> None:
         self.region, self.view, self.tag = region, view, tag
         self.cells = [view.cells[name] for name in region.cells_of[tag]]
-        latest = _LATEST.get((region.archetype, region.seed, tag), list)
-        other = latest[0] if latest else None
+        other = _LATEST.get((region.archetype, region.seed, tag))
         self.table = self._table(other)
         self.traits = _Traits(*self.table)
         self.nodes = [view.nodes[cell.cell.node_id] for cell in self.cells]
@@ -127,7 +138,7 @@ class LayerView:
         self.foreign, self.refused, self.missing = self._foreign(), self._refused(), self._missing_share()
         self.endc, self._pairs = self._nr_added(other), self._root_conflicts()
         self.outside = self._outside()
-        latest[:] = [self]
+        _LATEST.put((region.archetype, region.seed, tag), self)
 
     def _reached(self, other: LayerView | None) -> tuple[Array, Array, Array, NDArray[np.intp]]:
         """Return what nodes reach: control plane, user plane, processor load beyond traffic, links on their way."""
@@ -277,10 +288,10 @@ def foreign_share(region: Region, view: View, tag: str) -> Array | None:
     return _foreign_share(region, tag, np.array(wrong, float)) if any(wrong) else None
 
 
-_LATEST: Recent[tuple[str, int, str], list[LayerView]] = Recent(_ROOM_FOR_LATEST)
+_LATEST: Latest[tuple[str, int, str], LayerView] = Latest(_LATEST_KEPT)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=KEPT_REGIONS)
 def _sites(archetype: str, seed: int) -> dict[str, NDArray[np.intp]]:
     """Return the place of each cell's site among the sites, by layer."""
     region = build_region(archetype, seed)
@@ -288,7 +299,7 @@ def _sites(archetype: str, seed: int) -> dict[str, NDArray[np.intp]]:
     return {tag: np.array([places[name.split("-")[0]] for name in names]) for tag, names in region.cells_of.items()}
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=KEPT_REGIONS)
 def _partners(archetype: str, seed: int) -> dict[str, list[tuple[str, str]]]:
     """Return for each LTE cell the relation with the NR cell beside it, and that cell; nothing where there is none."""
     region = build_region(archetype, seed)

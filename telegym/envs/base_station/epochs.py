@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 from telegym.envs.base_station import dependencies as works
 from telegym.envs.base_station.clock_model import phase_error_us
 from telegym.envs.base_station.engine import OBSERVERS, follows
+from telegym.envs.base_station.memory import KEPT_REGIONS
 from telegym.envs.base_station.objects import (
     AntennaLine,
     Cell,
@@ -59,7 +60,7 @@ def healthy_view(network: Network) -> View:
     return _healthy(network.region.archetype, network.region.seed)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=KEPT_REGIONS)
 def _healthy(archetype: str, region_seed: int) -> View:
     from telegym.envs.base_station.network import Network
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
 
+from telegym.envs.base_station.memory import KEPT_REGIONS
 from telegym.envs.base_station.objects import (
     AntennaLine,
     Board,
@@ -63,7 +64,7 @@ class Index:
     """For each site that reaches the core through one other site on both its paths, that site."""
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=KEPT_REGIONS)
 def index_of(archetype: str, region_seed: int) -> Index:
     """Return the index of a region."""
     region = build_region(archetype, region_seed)

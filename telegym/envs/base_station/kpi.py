@@ -57,7 +57,8 @@ _TRIES = ("rrc_setup_attempts",)
 _STORED = tuple(name for group in GROUPS.values() for name in group)
 """Indicators in the order in which base values are stored: group by group."""
 _ALL = (1 << len(GROUPS)) - 1
-_ROOM = 1 << 24
+_ROOM = 1 << 23
+_VIEW_ROOM, _LAYER_ROOM = 4000, 40
 
 
 class Kpi(BaseModel):
@@ -489,7 +490,7 @@ def value_now(region: Region, view: View, cell_id: str, name: str, hour_of_week:
 
 
 def _kept(view: View) -> _Kept:
-    return _VIEWS.get(id(view), lambda: _Kept(view))
+    return _VIEWS.get(id(view), lambda: _Kept(view), _VIEW_ROOM)
 
 
 def _layer_view(region: Region, view: View, tag: str) -> LayerView:
@@ -497,6 +498,7 @@ def _layer_view(region: Region, view: View, tag: str) -> LayerView:
     layers = _kept(view).layers
     if tag not in layers:
         layers[tag] = LayerView(region, view, tag)
+        _VIEWS.grow(id(view), _LAYER_ROOM * len(region.cells_of[tag]))
     return layers[tag]
 
 

@@ -14,6 +14,7 @@ from telegym.envs.base_station import dependencies as works
 from telegym.envs.base_station.engine import MINUTE_S, Agenda, follows
 from telegym.envs.base_station.epochs import BEGINNING_S, healthy_view
 from telegym.envs.base_station.index import index_of
+from telegym.envs.base_station.memory import KEPT_REGIONS
 from telegym.envs.base_station.objects import Node, Record, Relation
 from telegym.envs.base_station.view import Epoch
 
@@ -50,7 +51,7 @@ def remember(network: Network, sites: list[str]) -> None:
             network.writable("lost")[name] = before
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=KEPT_REGIONS)
 def _elsewhere(archetype: str, region_seed: int) -> tuple[str, ...]:
     """Return the nodes that stand at no site: central units."""
     index = index_of(archetype, region_seed)

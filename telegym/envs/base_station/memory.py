@@ -1,12 +1,20 @@
-"""What was computed last, up to a limit of room; what was not used for longest goes first."""
+"""What was computed last, up to a limit of room; what was not used for longest goes first.
+
+What is large is kept in one place, which counts its room. Others that find it again hold weak references: it is gone
+for them when it is gone there, and made anew when somebody asks.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
+from weakref import ReferenceType, ref
 
-__all__ = ["Recent"]
+__all__ = ["KEPT_REGIONS", "Latest", "Recent"]
+
+KEPT_REGIONS = 64
+"""How many regions are kept in memory, with what belongs to them: 2 to 9 MB each."""
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -66,3 +74,32 @@ class Recent(Generic[K, V]):
         while self._free < 0 and len(self._entries) > 1:
             _, oldest = self._entries.popitem(last=False)
             self._free += oldest.room
+
+
+class Latest(Generic[K, V]):
+    """The latest value of each of the latest keys, as long as somebody else holds it.
+
+    Args:
+        count: How many keys are remembered.
+    """
+
+    __slots__ = ("_count", "_entries")
+
+    def __init__(self, count: int) -> None:
+        self._entries: OrderedDict[K, ReferenceType[V]] = OrderedDict()
+        self._count = count
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, key: K) -> V | None:
+        """Return the latest value of a key; None if there is none any more."""
+        known = self._entries.get(key)
+        return None if known is None else known()
+
+    def put(self, key: K, value: V) -> None:
+        """Note the latest value of a key."""
+        self._entries[key] = ref(value)
+        self._entries.move_to_end(key)
+        while len(self._entries) > self._count:
+            self._entries.popitem(last=False)

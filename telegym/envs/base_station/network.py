@@ -31,6 +31,7 @@ from telegym.envs.base_station import (  # noqa: F401 - they register what follo
 from telegym.envs.base_station.conditions import Finding
 from telegym.envs.base_station.engine import Happening
 from telegym.envs.base_station.index import Index, index_of, site_of_id
+from telegym.envs.base_station.memory import KEPT_REGIONS
 from telegym.envs.base_station.objects import (
     AntennaLine,
     Board,
@@ -71,7 +72,6 @@ _ALONE = frozenset({Cell, RetUnit, Relation})
 _PHYSICAL = _WIDE | _LEAVES | _EQUIPMENT
 """Objects that anything depends on at all."""
 _MAX_ROUNDS = 50
-_KEPT_REGIONS = 256
 _PRISTINE: OrderedDict[tuple[str, int], tuple[dict[str, Any], tuple[Epoch, ...], dict[Any, Any]]] = OrderedDict()
 
 
@@ -486,7 +486,7 @@ class Network(World):
         key = (self.region.archetype, self.region.seed)
         if key not in _PRISTINE:
             _PRISTINE[key] = (self.frozen("outlook"), self.epochs, self.reach)
-            while len(_PRISTINE) > _KEPT_REGIONS:
+            while len(_PRISTINE) > KEPT_REGIONS:
                 _PRISTINE.popitem(last=False)
 
     # --- World ------------------------------------------------------------------------------------------

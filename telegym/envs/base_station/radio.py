@@ -11,11 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
-from telegym.envs.base_station.memory import Recent
+from telegym.envs.base_station.memory import KEPT_REGIONS, Latest, Recent
 from telegym.envs.base_station.noise import mix, normals
 from telegym.envs.base_station.objects import Emitter
 from telegym.envs.base_station.physics.load import TDD_DOWNLINK, Coverage, LayerLoad, LayerRadio, cover, solve_all
@@ -58,10 +59,10 @@ USER_NOISE_FIGURE_DB = 7.0
 """Noise figure of a user's receiver."""
 _REFUSED_DB = -300.0
 _NO_SIGNAL_DBM = -118.0
-_ROOM_FOR_LAYERS = 1 << 25
-_ROOM_FOR_HOURS = 1 << 22
-_ROOM_FOR_LATEST = 256
-_VIEW_ROOM = 500
+_ROOM = 1 << 24
+_ROOM_FOR_NETWORKS = 1 << 20
+_LATEST_KEPT = 256
+_VIEW_ROOM, _HOUR_ROOM, _NETWORK_ROOM = 4000, 500, 500
 _NARROW = 1e-7
 _LEAST_MBPS, _MIDDLE_MBPS, _MOST_MBPS = 0.1, 14.0, 2000.0
 _UNEVENNESS = 0.22
@@ -240,25 +241,27 @@ def _layer_radio(layer: str, rsrp_dbm: Array, bias_db: Array, capability: Array,
 class _Kept:
     """What was computed for a view."""
 
-    __slots__ = ("closed", "hours", "layers", "moves", "network", "view")
+    __slots__ = ("__weakref__", "closed", "hours", "layers", "moves", "network", "view")
 
     def __init__(self, region: Region, view: View) -> None:
         # Held so that nothing else gets its identity, by which this is found again.
         self.view = view
         self.network = _network(region, view)
-        latest = _LATEST_VIEWS.get((region.archetype, region.seed), list)
-        self.closed = _closed(view, latest[0] if latest else None)
-        latest[:] = [self]
+        key = (region.archetype, region.seed)
+        self.closed = _closed(view, _LATEST_VIEWS.get(key))
+        _LATEST_VIEWS.put(key, self)
         self.moves = _moves(region, view, self.closed)
         self.hours: dict[int, Hour] = {}
         self.layers: dict[str, _Layer] = {}
 
 
-_VIEWS: Recent[int, _Kept] = Recent(_ROOM_FOR_HOURS)
-_NETWORKS: Recent[tuple[object, ...], _Network] = Recent(_ROOM_FOR_HOURS)
-_LAYERS: Recent[tuple[object, ...], _Layer] = Recent(_ROOM_FOR_LAYERS)
-_LATEST: Recent[tuple[str, int, str], list[_Layer]] = Recent(_ROOM_FOR_LATEST)
-_LATEST_VIEWS: Recent[tuple[str, int], list[_Kept]] = Recent(_ROOM_FOR_LATEST)
+_VIEWS: Recent[int, _Kept] = Recent(_ROOM)
+"""What was computed for views; each takes the room of the layers and hours that were computed for it first."""
+_NETWORKS: Recent[tuple[object, ...], _Network] = Recent(_ROOM_FOR_NETWORKS)
+_LAYERS: WeakValueDictionary[tuple[object, ...], _Layer] = WeakValueDictionary()
+"""Layers of the views that are kept."""
+_LATEST: Latest[tuple[str, int, str], _Layer] = Latest(_LATEST_KEPT)
+_LATEST_VIEWS: Latest[tuple[str, int], _Kept] = Latest(_LATEST_KEPT)
 
 
 def _kept(region: Region, view: View) -> _Kept:
@@ -281,7 +284,7 @@ def hours(region: Region, view: View, hours_of_week: Sequence[int]) -> list[Hour
         lines = kept.network.lines(layers, {tag: layer.serves for tag, layer in kept.layers.items()})
         for place, item in enumerate(missing):
             kept.hours[item] = Hour({tag: parts[place] for tag, parts in layers.items()}, lines, place)
-        _VIEWS.grow(id(view), _VIEW_ROOM * len(missing))
+        _VIEWS.grow(id(view), _HOUR_ROOM * len(missing))
     return [kept.hours[item] for item in wanted]
 
 
@@ -301,7 +304,7 @@ def _layer_hours(region: Region, view: View, tag: str, wanted: tuple[int, ...]) 
     missing = [item for item in wanted if item not in layer.hours]
     if missing:
         layer.hours.update(zip(missing, layer.solve(missing), strict=True))
-        _LAYERS.grow(layer.key, layer.room * len(missing))
+        _VIEWS.grow(id(view), layer.room * len(missing))
     return [layer.hours[item] for item in wanted]
 
 
@@ -319,12 +322,12 @@ def _layer(region: Region, view: View, tag: str) -> _Layer:
     emitters = tuple(emitter for emitter in view.emitters.values() if tag in emitter.layers)
     moves = _kept(region, view).moves.get(tag, ())
     key = (region.archetype, region.seed, tag, len(emitters), *map(id, emitters), *map(id, cells), moves)
-    latest = _LATEST.get((region.archetype, region.seed, tag), list)
-    room = 2 * len(cells) * len(region.points.home)
-    layer = _LAYERS.get(
-        key, lambda: _Layer(key, region, tag, cells, emitters, moves, latest[0] if latest else None), room
-    )
-    latest[:] = [layer]
+    layer = _LAYERS.get(key)
+    if layer is None:
+        other = _LATEST.get((region.archetype, region.seed, tag))
+        layer = _LAYERS[key] = _Layer(region, tag, cells, emitters, moves, other)
+        _VIEWS.grow(id(view), 2 * len(cells) * len(region.points.home))
+    _LATEST.put((region.archetype, region.seed, tag), layer)
     return layer
 
 
@@ -451,14 +454,13 @@ class _Layer:
     """
 
     __slots__ = (
-        *("areas", "asked", "cells", "coverage", "distances", "emitters", "hours", "key", "outside_dbm"),
+        *("__weakref__", "areas", "asked", "cells", "coverage", "distances", "emitters", "hours", "outside_dbm"),
         "overlap_sum",
         *("region", "room", "serves", "tag", "traits"),
     )
 
     def __init__(
         self,
-        key: tuple[object, ...],
         region: Region,
         tag: str,
         cells: list[CellView],
@@ -466,7 +468,7 @@ class _Layer:
         moves: Moves,
         other: _Layer | None,
     ) -> None:
-        self.key, self.region, self.tag = key, region, tag
+        self.region, self.tag = region, tag
         self.traits: Array
         # Held so that nothing else gets their identities, by which layers are found again.
         self.cells, self.emitters = cells, emitters
@@ -558,7 +560,7 @@ def _summed(places: NDArray[np.intp], values: Array, count: int) -> Array:
     return found.reshape(hours_count, count)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=KEPT_REGIONS)
 def _areas_of(archetype: str, seed: int) -> dict[str, NDArray[np.intp]]:
     region = build_region(archetype, seed)
     sites = {site.id: AREAS.index(site.area_type) for site in region.layout.sites}
@@ -693,7 +695,7 @@ def _network(region: Region, view: View) -> _Network:
     """Return the transport network of a view: the same for views in which nodes and links are the same."""
     links, nodes = tuple(view.links.values()), tuple(view.nodes.values())
     key = (region.archetype, region.seed, *map(id, links), *map(id, nodes))
-    return _NETWORKS.get(key, lambda: _Network(region, view), _VIEW_ROOM)
+    return _NETWORKS.get(key, lambda: _Network(region, view), _NETWORK_ROOM)
 
 
 class _Network:

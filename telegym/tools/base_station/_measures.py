@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from telegym.envs.base_station import dependencies, kpi, power_model, radio, thermal_model
 from telegym.envs.base_station.engine import hour_of_day
+from telegym.envs.base_station.memory import KEPT_REGIONS
 from telegym.envs.base_station.network import Network
 from telegym.envs.base_station.noise import normal
 from telegym.envs.base_station.objects import AntennaLine, Cell, Node, PowerSystem, RadioUnit
@@ -38,7 +39,7 @@ def view_now(network: Network) -> View:
     return view
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=KEPT_REGIONS)
 def _rows(archetype: str, seed: int) -> dict[str, tuple[str, int]]:
     """Return the layer and the row of every cell."""
     region = build_region(archetype, seed)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from telegym.envs.base_station.memory import KEPT_REGIONS
 from telegym.envs.base_station.noise import choice, mix, uniform
 from telegym.envs.base_station.objects import Cell, CorePeer, Node, Record, Relation
 from telegym.envs.base_station.region.archetypes import Archetype, archetype
@@ -61,7 +62,7 @@ class Region:
     """Where the plan differs from what was built with approval: cell, parameter, planned value."""
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=KEPT_REGIONS)
 def build_region(name: str, seed: int) -> Region:
     """Build a region.
 
