@@ -270,3 +270,21 @@ def test_bench_measures_only_what_is_asked_for(telegym: Telegym) -> None:
     assert "fork" in result.out and "region" not in result.out and " µs" in result.out
     result = telegym("bench", "base-station", "--only", "teleportation")
     assert result.code == 2 and "'teleportation' in its name: region U1" in result.err
+
+
+def test_bench_measures_auditors(telegym: Telegym) -> None:
+    result = telegym("bench", "rewards", "--seconds", 0.01, "--repeats", 1, "--json")
+    report = json.loads(result.out)
+    assert report["calls"] == 30 and len(report["rates"]) == 4
+
+
+def test_verify_rewards_counts_what_was_found(telegym: Telegym) -> None:
+    options = ("--count", 4, "--kind", "unknown_tool", "--kind", "premature_finish", "--option", "count=20")
+    result = telegym("verify", "rewards", *options, "--view", "oracle", "--json")
+    report = json.loads(result.out)
+    assert result.code == 0 and report["passed"] and report["total"]["oracle"]["wrong"] == 4
+    assert report["kinds"]["unknown_tool/oracle"]["trajectories"] == 2
+    result = telegym("verify", "rewards", *options)
+    assert "unknown_tool" in result.out and "0 of" in result.out
+    result = telegym("verify", "rewards", "--view", "oracel", "--count", 1)
+    assert result.code == 2 and "Did you mean 'oracle'" in result.err

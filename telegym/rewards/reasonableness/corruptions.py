@@ -97,6 +97,7 @@ class Corrupter(ABC):
 
     def __init__(self, environment: Environment) -> None:
         self.environment = environment
+        self._kept: tuple[Task, str, list[Episode]] | None = None
 
     # --- what a domain says ---------------------------------------------------------------------------
 
@@ -158,16 +159,22 @@ class Corrupter(ABC):
             hint = did_you_mean(kind, self.kinds)
             raise ConfigurationError(f"no corruption {kind!r}; valid: {', '.join(self.kinds)}.{hint}")
         rng = Random(f"{variant}/{kind}/{task.id}")
-        whole = self.play(task, variant)
-        turns = list(range(whole.turn))
-        rng.shuffle(turns)
-        for turn in turns:
-            branch = whole.fork(turn)
+        branches = list(self._branches(task, variant))
+        rng.shuffle(branches)
+        for branch in branches:
             injection: Injection | None = getattr(self, f"_{kind}")(branch, rng, variant)
-            found = self._inject(branch, kind, variant, injection) if injection is not None else None
+            found = self._inject(branch.fork(), kind, variant, injection) if injection is not None else None
             if found is not None:
                 return found
         return None
+
+    def _branches(self, task: Task, variant: str) -> list[Episode]:
+        """Return how the reference player's run stood before each of its turns; kept for the next kind."""
+        kept = self._kept
+        if kept is None or kept[0] is not task or kept[1] != variant:
+            whole = self.play(task, variant)
+            kept = self._kept = (task, variant, [whole.fork(turn) for turn in range(whole.turn)])
+        return kept[2]
 
     def _inject(self, branch: Episode, kind: str, variant: str, injection: Injection) -> Seeded | None:
         first = len(branch.calls)

@@ -72,12 +72,15 @@ class _Choice:
         """Whether the goal's test was made since the last change; for service, any look at the phone is one."""
         self.data_flowed = False
         """Whether a test ever found that data flows."""
+        self.worked = False
+        """Whether a test ever found that what the customer complained of works."""
         for record in self.made:
             self.found.observe(record.call.name, record.call.arguments, record.content)
             changes = bool(_CHANGES.match(record.call.name))
             self.tested = record.call.name == self.test or (self.tested and not changes)
             flows = self.found.speed not in (None, "no connection") or bool(self.found.mms)
             self.data_flowed = self.data_flowed or flows
+            self.worked = self.worked or self._goal_seen()
         self.thorough = Random(f"{variant}/habit").random() < 0.3
 
     @property
@@ -96,6 +99,8 @@ class _Choice:
         step = self._unfinished()
         if step is not None:
             return step
+        if self.worked and not self.tested and not self._known_to_fail():
+            return _step(self.test)
         remedies, looks = list(self._remedies()), list(self._looks())
         if remedies and (not looks or self.rng.random() < 0.7):
             return self.rng.choice(remedies)
