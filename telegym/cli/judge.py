@@ -44,12 +44,15 @@ def judge(
     A trajectory whose score failed has no value; then the exit code is 1.
     """
     from telegym.rewards.recipe import load_reward_recipe
+    from telegym.rewards.roles import USAGE_SUFFIX, usage_of
 
     recipe = load_reward_recipe(reward, overrides or [])
-    rows = judged(recipe.build(), read_runs(files, group_by, tools))
+    composite = recipe.build()
+    rows = judged(composite, read_runs(files, group_by, tools))
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text("".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows), "utf-8")
+        output.with_suffix(USAGE_SUFFIX).write_text(f"{json.dumps(usage_of(composite), indent=1)}\n", "utf-8")
     summary = summarise(rows)
     if as_json:
         print_json({"reward": reward, **summary, "results": rows})
@@ -76,9 +79,14 @@ def read_runs(files: Sequence[Path], group_by: str = "seed", tools: list[Path] |
 
     reopen = _Reopen(tools)
     return [
-        Run(trajectory=each, reopen=reopen, group=group_of(each.environment, each.task.id, each.seed, group_by))
+        Run(
+            trajectory=each,
+            reopen=reopen,
+            group=group_of(each.environment, each.task.id, each.seed, group_by),
+            source=(str(file), number),
+        )
         for file in files
-        for each in read_trajectories(file)
+        for number, each in enumerate(read_trajectories(file), start=1)
     ]
 
 
@@ -126,20 +134,31 @@ class _Reopen:
 
 def judged(composite: Composite, runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Return the scores of runs as JSON objects, with all their parts; a bar is shown if a person watches."""
+    from telegym.rewards.roles import roles_of
+
     with _Bar(len(runs) * len(composite.components)) as advance:
         parts = composite.ask(runs, advance)
-    return [_row(run, score) for run, score in zip(runs, composite.combine(runs, parts), strict=True)]
+    roles = roles_of(composite)
+    return [_row(run, score, roles) for run, score in zip(runs, composite.combine(runs, parts), strict=True)]
 
 
-def _row(run: Run, score: Composition) -> dict[str, Any]:
+def _row(run: Run, score: Composition, roles: dict[str, str]) -> dict[str, Any]:
+    from telegym.rewards.roles import calls_shown, length_of
+
     trajectory = run.trajectory
+    file, line = run.source or (None, None)
     return {
+        "file": file,
+        "line": line,
         "environment": trajectory.environment,
         "task": trajectory.task.id,
         "seed": trajectory.seed,
         "agent": trajectory.agent,
         "group": run.group,
         "key": run.key,
+        "roles": roles,
+        "length": length_of(trajectory),
+        "made": calls_shown(trajectory),
         **score.model_dump(mode="json"),
     }
 

@@ -18,6 +18,9 @@ _SHOWN = 5
 
 def replay(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Trajectories, one JSON object a line.")],
+    lines: Annotated[
+        list[int] | None, typer.Option("--line", min=1, help="Only the trajectory of this number; may be repeated.")
+    ] = None,
     tools: ToolFiles = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -31,6 +34,8 @@ def replay(
     rows = []
     for file in files:
         for number, trajectory in enumerate(read_trajectories(file), start=1):
+            if lines and number not in lines:
+                continue
             row = {"file": str(file), "line": number, **_replay(trajectory, environments, tools)}
             rows.append(row)
             if not as_json:

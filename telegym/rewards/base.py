@@ -74,6 +74,7 @@ class Run:
         reopen: Plays a recording again; needed for rewards that look into the simulator if there is no episode.
         group: Runs of a group are of the same task and seed; the id of the task and the seed by default.
         signals: What the policy's log-probabilities tell, if known.
+        source: The file of the recording, and its number in it from 1, if it was read from one.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Run:
         reopen: Callable[[Trajectory], Episode] | None = None,
         group: str | None = None,
         signals: Signals | None = None,
+        source: tuple[str, int] | None = None,
     ) -> None:
         if episode is None and trajectory is None:
             raise ValueError("a run needs an episode or a trajectory")
@@ -92,6 +94,7 @@ class Run:
         self._reopen = reopen
         self._group = group
         self.signals = signals
+        self.source = source
 
     @classmethod
     def of(cls, episode: Episode, group: str | None = None) -> Self:

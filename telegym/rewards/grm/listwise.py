@@ -68,8 +68,22 @@ class _Reading:
     marks: Marks
 
 
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What came of a group."""
+
+    counters: tuple[dict[str, float], ...]
+    """What was noticed of each run, and its share of what the group took."""
+    judgements: tuple[Judgement, ...] = ()
+    """The judgements; none if the order mattered too much."""
+
+
 class ListwiseJudge(Reward):
     """Judges the runs of a group together. Safe to call from several threads.
+
+    Counters of its judgements: each run has an equal share of what its group took; `flipped`, whether its verdict
+    changed with the order; `place_1` and so on, how much better it did there than on average; `flip_rate` and
+    `order_bias` of the group; `judged_alone`, 1 where the order mattered too much.
 
     Args:
         panel: The judge and how it is asked. With style `scores` it answers as DeepSeek-GRM does, with `preference` as
@@ -129,14 +143,21 @@ class ListwiseJudge(Reward):
         ]
         shown = {place: item for place, item in enumerate(inputs) if isinstance(item, JudgeInput)}
         together = [sorted(group, key=lambda place: shown[place].key) for group in groups if len(group) > 1]
-        scores |= (compared := self._judged_together(together, shown))
-        self.health.add(sum(score.value is None for score in compared.values()), len(compared))
+        compared = self._judged_together(together, shown)
+        scores |= (agreed := _agreed(together, compared))
+        self.health.add(sum(score.value is None for score in agreed.values()), len(agreed))
+        noticed = {
+            place: counters
+            for group, each in zip(together, compared, strict=True)
+            for place, counters in zip(group, each.counters, strict=True)
+        }
         alone = [place for place in range(len(runs)) if place not in scores]
-        scores |= dict(zip(alone, self.pointwise.score([runs[place] for place in alone]), strict=True)) if alone else {}
+        judged = self.pointwise.score([runs[place] for place in alone]) if alone else []
+        scores |= {place: _noted(score, noticed.get(place)) for place, score in zip(alone, judged, strict=True)}
         return [scores[place] for place in range(len(runs))]
 
-    def _judged_together(self, groups: Sequence[Sequence[int]], shown: dict[int, JudgeInput]) -> dict[int, Score]:
-        """Return the judgements of the groups in which the order did not matter too much."""
+    def _judged_together(self, groups: Sequence[Sequence[int]], shown: dict[int, JudgeInput]) -> list[_Compared]:
+        """Return what came of each group."""
         plans = [self._plan([shown[place] for place in group]) for group in groups]
         cases = [
             self._case([shown[group[item]] for item in order])
@@ -145,11 +166,10 @@ class ListwiseJudge(Reward):
         ]
         with self.panel.batch() as batch:
             ballots = iter(self.panel.vote(batch, cases))
-        scores: dict[int, Score] = {}
-        for group, plan in zip(groups, plans, strict=True):
-            judged = self._judge_group(len(group), plan, [next(ballots)[0] for _ in plan])
-            scores |= dict(zip(group, judged, strict=True)) if judged is not None else {}
-        return scores
+        return [
+            self._judge_group(len(group), plan, [next(ballots)[0] for _ in plan])
+            for group, plan in zip(groups, plans, strict=True)
+        ]
 
     def _plan(self, items: Sequence[JudgeInput]) -> list[Order]:
         if self.panel.settings.style == "preference":
@@ -168,23 +188,24 @@ class ListwiseJudge(Reward):
             json_schema=None if own_form else _schema(count),
         )
 
-    def _judge_group(self, count: int, plan: Sequence[Order], votes: Sequence[Vote[Marks]]) -> list[Judgement] | None:
-        """Return the judgements of one group; None if the order mattered too much."""
+    def _judge_group(self, count: int, plan: Sequence[Order], votes: Sequence[Vote[Marks]]) -> _Compared:
+        """Return what came of one group."""
         readings = [
             _Reading(order, vote.verdict) for order, vote in zip(plan, votes, strict=True) if vote.verdict is not None
         ]
-        counters = counters_of(votes, self.panel.settings.prices)
+        took = {name: value / count for name, value in counters_of(votes, self.panel.settings.prices).items()}
         needed = -(-len(plan) // 2)
         seen = {item for reading in readings for item in reading.order}
         if len(readings) < needed or len(seen) < count:
-            return [Judgement(failure=failure_of(votes, needed), counters=counters)] * count
+            return _Compared((took,) * count, (Judgement(failure=failure_of(votes, needed), counters=took),) * count)
         flipped, by_place = _flipped(readings), _by_place(readings)
         self._count(count, flipped, by_place)
-        counters |= {"orders": float(len(readings)), "flip_rate": len(flipped) / count}
-        counters["order_bias"] = max(abs(sum(values) / len(values)) for values in by_place.values())
+        took |= {"orders": float(len(readings)), "flip_rate": len(flipped) / count}
+        took["order_bias"] = max(abs(sum(values) / len(values)) for values in by_place.values())
+        counters = tuple({**took, "flipped": float(item in flipped), **_own(item, readings)} for item in range(count))
         if len(flipped) / count > self.flip_limit:
-            return None
-        return [_judgement(item, readings, counters) for item in range(count)]
+            return _Compared(tuple({**each, "judged_alone": 1.0} for each in counters))
+        return _Compared(counters, tuple(_judgement(item, readings, counters[item]) for item in range(count)))
 
     def _count(self, count: int, flipped: set[int], by_place: dict[int, list[float]]) -> None:
         with self._lock:
@@ -193,6 +214,24 @@ class ListwiseJudge(Reward):
             self._flipped += len(flipped)
             for place, values in by_place.items():
                 self._by_place[place].extend(values)
+
+
+def _agreed(groups: Sequence[Sequence[int]], compared: Sequence[_Compared]) -> dict[int, Score]:
+    """Return the judgements of the groups in which the order did not matter too much, by position."""
+    return {
+        place: judgement
+        for group, each in zip(groups, compared, strict=True)
+        if each.judgements
+        for place, judgement in zip(group, each.judgements, strict=True)
+    }
+
+
+def _noted(score: Score, noticed: dict[str, float] | None) -> Score:
+    """Return the judgement of a run on its own, with what was noticed and taken when its group was compared."""
+    if noticed is None or not isinstance(score, Judgement):
+        return score
+    counters = {name: noticed.get(name, 0.0) + score.counters.get(name, 0.0) for name in {**noticed, **score.counters}}
+    return score.model_copy(update={"counters": counters})
 
 
 def orders_of(count: int, least: int, seed: str) -> list[Order]:
@@ -260,6 +299,18 @@ def _by_place(readings: Sequence[_Reading]) -> dict[int, list[float]]:
         for place, (item, mark) in enumerate(zip(reading.order, reading.marks, strict=True)):
             found[place].append(mark - means[item])
     return found
+
+
+def _own(item: int, readings: Sequence[_Reading]) -> dict[str, float]:
+    """Return how much better a run did at each place, from 1, than on average."""
+    marks: dict[int, list[float]] = defaultdict(list)
+    for reading in readings:
+        if item in reading.order:
+            place = reading.order.index(item)
+            marks[place].append(reading.marks[place])
+    every = [mark for given in marks.values() for mark in given]
+    mean = sum(every) / len(every)
+    return {f"place_{place + 1}": sum(given) / len(given) - mean for place, given in sorted(marks.items())}
 
 
 def _judgement(item: int, readings: Sequence[_Reading], counters: dict[str, float]) -> Judgement:

@@ -17,7 +17,7 @@ from telegym.core.score import Score
 from telegym.rewards.base import Judgement, Reward, Run
 from telegym.rewards.guards.reading import Passage, Reading
 
-__all__ = ["Guard", "Guards", "Hit", "Severity", "guard_names", "make_guards", "register_guard"]
+__all__ = ["Guard", "Guards", "Hit", "Inspection", "Severity", "guard_names", "make_guards", "register_guard"]
 
 EXCERPT = 120
 """Longest excerpt in a hit, in characters."""
@@ -56,6 +56,13 @@ class Hit(BaseModel):
     """Position among the calls of the run, from 0; None if it is in no single call."""
     excerpt: str = ""
     """What was found, at most 120 characters."""
+
+
+class Inspection(Judgement):
+    """What guards say of a run, as a score."""
+
+    hits: tuple[Hit, ...] = ()
+    """What they found, guard by guard."""
 
 
 class Guard(ABC):
@@ -190,15 +197,16 @@ class Guards(Reward):
         """Return 1 for each run without consequences and 0 for the others, with the hits as reasons and counters."""
         return [self._judge(run) for run in runs]
 
-    def _judge(self, run: Run) -> Judgement:
+    def _judge(self, run: Run) -> Inspection:
         hits = self.inspect(run)
         gated = self.consequence(hits) is not None
         counts = Counter(f"guard/{hit.guard}" for hit in hits)
         counters = {name: float(count) for name, count in sorted(counts.items())}
         value = 0.0 if gated else 1.0
-        return Judgement(
+        return Inspection(
             value=value,
             components={"guards": value},
             reasons=tuple(f"{hit.guard}: {hit.reason}" for hit in hits),
             counters={**counters, "guards/gated": float(gated)},
+            hits=tuple(hits),
         )
