@@ -100,10 +100,11 @@ def _may_be(code: str, element: str, possible: Sequence[Hypothesis]) -> bool:
     here = [item for item in possible if item.code in codes and _placed(item.element_id, element)]
     if any(item.status != "open" for item in here):
         return True
-    if not here:
-        return code in WEAK and not any(item.status == "confirmed" and item.code not in WEAK for item in possible)
     site = [item for item in possible if near(item.element_id, element, exact=False)]
-    return not any(item.status == "confirmed" and item.code not in WEAK for item in site)
+    if code in WEAK and any(item.status != "open" for item in site):
+        return False
+    rivals = site if here else possible
+    return bool(here or code in WEAK) and not any(i.status == "confirmed" and i.code not in WEAK for i in rivals)
 
 
 _SHOWN_AS = {"baseband_board_failure": ("outage_spillover",)}
