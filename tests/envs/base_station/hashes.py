@@ -36,7 +36,7 @@ from telegym.envs.base_station.objects import Cell
 from telegym.envs.base_station.players.expert import expert
 from telegym.envs.base_station.players.oracle import oracle
 from telegym.envs.base_station.players.steps import play
-from telegym.envs.base_station.region import build_region
+from telegym.envs.base_station.region import Region, build_region
 from telegym.envs.base_station.region.archetypes import archetype_names
 from telegym.tools.base_station import toolkit
 
@@ -112,12 +112,18 @@ def _regions(seeds: int) -> Iterator[tuple[str, str]]:
     for name in archetype_names():
         for seed in range(1, seeds + 1):
             region = build_region(name, seed)
-            yield f"region {name} {seed}", digest(region)
+            yield f"region {name} {seed}", digest(_as_used(region))
             yield f"demand {name} {seed}", digest({tag: radio.busy_demand_mbps(region, tag) for tag in region.layers})
         network = Network(name, 1, start_s=3 * DAY_S)
         network.settle()
         tables = [kpi.table(network.region, network.epochs[-1].view, hour) for hour in (3, 19, 130)]
         yield f"indicators {name}", digest([{tag: table[tag] for tag in table} for table in tables])
+
+
+def _as_used(region: Region) -> Region:
+    """Return a region with planned levels to nine decimals, beyond which nothing looks at them."""
+    layers = {tag: dataclasses.replace(plan, rsrp_dbm=plan.rsrp_dbm.round(9)) for tag, plan in region.layers.items()}
+    return dataclasses.replace(region, layers=layers)
 
 
 def _networks() -> Iterator[tuple[str, str]]:
