@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 AgentOption = Annotated[
     str,
     typer.Option(
-        "--agent", "-a", help="Who plays: oracle, random, replay:FILE, human, nano, nano-base-station, local:PATH, openai:MODEL."
+        "--agent",
+        "-a",
+        help="Who plays: oracle, random, replay:FILE, human, nano, nano-base-station, local:PATH, openai:MODEL.",
     ),
 ]
 AgentOptionList = Annotated[
