@@ -230,7 +230,7 @@ def _views(name: str) -> tuple[View, ...]:
     try:
         return (View(name),)
     except ValueError:
-        valid = (*View, "both")
+        valid = [*(each.value for each in View), "both"]
         raise ConfigurationError(f"view is {name!r}; valid: {', '.join(valid)}.{did_you_mean(name, valid)}") from None
 
 

@@ -387,3 +387,47 @@ def test_the_auditor_can_judge_anything(mode: Any) -> None:
             mine = [record.index for record in episode.calls if record.call.requestor == "assistant"]
             assert [verdict.index for verdict in found.verdicts] == mine
             assert all(verdict.evidence for verdict in found.verdicts if verdict.reasonable is False)
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("<tool_call>{broken</tool_call>", [Code.SCHEMA]),
+        ("", [Code.SCHEMA]),
+        ('<tool_call>{"name": "check_status", "arguments": {}}</tool_call>', [Code.SCHEMA]),
+        ('<tool_call>{"name": "get_details_by_id", "arguments": {"id": ["L1"]}}</tool_call>', [Code.SCHEMA]),
+        ('<tool_call>{"name": "check_status_bar", "arguments": {}}</tool_call>' * 2, [None, Code.POLICY]),
+        (
+            '<tool_call>{"name": "check_status_bar", "arguments": {}}</tool_call>'
+            '<tool_call>{"name": "done", "arguments": {}}</tool_call>',
+            [Code.POLICY, Code.POLICY],
+        ),
+    ],
+)
+def test_what_cannot_be_executed_is_judged_too(text: str, codes: list[Code | None]) -> None:
+    episode = Episode(ENVIRONMENT, task_of(*DATA))
+    episode.step(text)
+    assert [verdict.code for verdict in audit(episode).verdicts] == codes
+
+
+def test_tools_of_one_s_own_are_judged_by_form_and_facts() -> None:
+    from telegym.core.tool import tool
+    from telegym.envs.extended import ExtendedEnvironment
+
+    @tool(kind="write")
+    def send_flowers(world: TelecomWorld, customer_id: str) -> str:
+        """Send flowers.
+
+        Args:
+            customer_id: Who gets them.
+        """
+        return "Sent."
+
+    task = task_of(*DATA)
+    episode = Episode(ExtendedEnvironment(ENVIRONMENT, [send_flowers]), task)
+    first = identify(task)
+    assert not isinstance(first, str)
+    for number, (name, arguments) in enumerate((first, ("send_flowers", {"customer_id": "C0"}))):
+        call = ToolCall(id=str(number), name=name, arguments=arguments)
+        episode.step(Message(role="assistant", tool_calls=(call,)))
+    assert blamed(audit(episode)) == {1: Code.UNGROUNDED}
