@@ -268,7 +268,7 @@ def make_trace(final: Network, truth: CaseTruth, *, restored: bool, left_behind:
         human=ticket.human,
         vip_requester=ticket.source == "enterprise_customer",
         true_priority=right[0],
-        accepted_priorities=frozenset(right) | _seen_priorities(journal, ticket),
+        accepted_priorities=frozenset(right) | _seen_priorities(journal, ticket, right),
         priority_set=ticket.priority in right,
         intermittent=truth.intermittent,
         children=truth.children,
@@ -281,10 +281,24 @@ def make_trace(final: Network, truth: CaseTruth, *, restored: bool, left_behind:
     )
 
 
-def _seen_priorities(journal: Sequence[LoggedCall], ticket: Ticket) -> frozenset[str]:
-    """Return what could be defended when priorities were set: trouble comes and goes, and gets worse."""
-    moments = [call.before for call in journal if call.tool == "update_ticket" and call.arguments.get("priority")]
-    return frozenset(name for network in moments if network is not None for name in priorities(network, ticket))
+def _seen_priorities(journal: Sequence[LoggedCall], ticket: Ticket, right: Sequence[str]) -> frozenset[str]:
+    """Return what else could be defended when priorities were set: trouble comes and goes, and gets worse.
+
+    What the state asked for at any time since the ticket was taken can be defended, as it may have been seen.
+    """
+    given = [index for index, call in enumerate(journal) if call.tool == "update_ticket" and _priority(call)]
+    wanted = {_priority(journal[index]) for index in given} - set(right)
+    found: set[str] = set()
+    for call in reversed(journal[: given[-1] + 1] if given else ()):
+        if wanted <= found:
+            break
+        if call.before is not None:
+            found.update(priorities(call.before, ticket))
+    return frozenset(found)
+
+
+def _priority(call: LoggedCall) -> str:
+    return str(call.arguments.get("priority") or "")
 
 
 def _parties(truth: CaseTruth) -> frozenset[str]:

@@ -847,6 +847,15 @@ def test_what_a_summary_may_name() -> None:
     assert case().trace().faulty == frozenset()
 
 
+def test_a_priority_may_be_defended_by_what_was_the_case_meanwhile() -> None:
+    rank = do("update_ticket", ticket_id=TICKET, priority="P2")
+    assert case().trace(rank).accepted_priorities == {"P4", "P3"}
+    assert case().trace(rank, LOCK).accepted_priorities == {"P4", "P3"}
+    meanwhile = case().trace(LOCK, UNLOCK, do("wait", minutes=10), rank)
+    assert {"P2", "P4", "P3"} <= meanwhile.accepted_priorities
+    assert "P1" not in meanwhile.accepted_priorities and meanwhile.true_priority == "P4"
+
+
 def test_a_trace_knows_the_ticket() -> None:
     played = case("cell_barred", CELL)
     trace = played.trace(do("list_alarms"), do("wait", minutes=7))

@@ -57,6 +57,8 @@ class Desk:
     def __init__(self, ticket_id: str, constants: PolicyConstants) -> None:
         self.ticket_id = ticket_id
         self.constants = constants
+        self.opened = ""
+        """When the ticket was opened, as it is printed."""
         self.opened_min = 0
         """Minute of day at which the ticket was taken."""
         self.elapsed = 0.0
@@ -103,7 +105,8 @@ class Desk:
     def take(self, priority: str | None = None) -> Steps[None]:
         """Read the ticket, tell the operations centre, see what else is going on."""
         record = fields((yield from self.do("get_record", record_id=self.ticket_id)).text)
-        clock = re.search(r"T(\d\d):(\d\d)", record.get("opened", ""))
+        self.opened = record.get("opened", "")
+        clock = re.search(r"T(\d\d):(\d\d)", self.opened)
         self.opened_min = 60 * int(clock[1]) + int(clock[2]) if clock else 0
         self.human = record.get("requester") == "person"
         self.source = record.get("source", "")

@@ -4,7 +4,7 @@ Steps go from the loud to the silent: alarms and notices, what the alarms point 
 measurements show. After every answer the causes that are still possible are weighed; the first that is confirmed and
 could have caused what the ticket says ends the search, but for a look at what often comes with it. What harms nobody, a
 sensor that lies or an alarm that nobody cleared, is only named if nothing else is found. If nothing is found where the
-ticket says, the requester is asked where it is, and the search goes on there and farther away.
+ticket says, the requester is asked where it is, and the search goes on there and farther away; at last, under load.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ MAX_CALLS = 25
 """Most calls of a search."""
 MAX_MORE_CALLS = 22
 """Most calls of a second search, where the first one found nothing."""
+MAX_LATE_CALLS = 16
+"""Most calls of a third search, in the next busy hour."""
+BUSY_HOURS = (10, 19)
+"""Hours of day in which what load brings about shows."""
 UNEVEN_DB = 1.5
 """Difference between branches, or rise of a cell's uplink, that is worth a test."""
 WEAK = frozenset({"stale_alarm", "faulty_sensor_false_alarm"})
@@ -45,6 +49,8 @@ WIDE = frozenset(
     }
 )
 """Causes that are felt at other places than where they are."""
+ENDING = frozenset({"licence_expired", "certificate_expired"})
+"""Causes that are felt only later, so that a ticket's place says little."""
 PAIRED = {
     "utility_mains_outage": "battery_capacity_degraded",
     "site_mains_breaker_trip": "battery_capacity_degraded",
@@ -102,6 +108,8 @@ class _Case:
     missing: set[str] = field(default_factory=set)
     wide: bool = False
     """Whether things are looked at wherever they are."""
+    stale: int = 0
+    """Answers before this one are old."""
 
     def learn(self, call: Call, reply: Reply) -> None:
         """Take an answer in."""
@@ -112,7 +120,9 @@ class _Case:
 
     def is_idle(self, call: Call) -> bool:
         """Return whether a call was made already, or cannot be made."""
-        return call.tool in self.missing or any(item.call == _Asked(call.tool, call.arguments) for item in self.records)
+        return call.tool in self.missing or any(
+            item.call == _Asked(call.tool, call.arguments) for item in self.records[self.stale :]
+        )
 
     def alarms(self, *keys: str, kinds: Sequence[str] = ()) -> tuple[str, ...]:
         """Return the objects with one of some alarms, those of the ticket's sites first, then active before cleared."""
@@ -124,9 +134,11 @@ class _Case:
         wanted = [name for name in dict.fromkeys(found) if not kinds or kind_of(name) in kinds]
         return tuple(sorted(wanted, key=lambda name: (site_of(name) not in self.sites, not self.active(name, *keys))))
 
-    def alarms_here(self, *keys: str) -> tuple[str, ...]:
-        """Return the objects with one of some alarms at the sites that the ticket names; all in a wide search."""
-        return tuple(name for name in self.alarms(*keys) if self.wide or site_of(name) in self.sites)
+    def ending(self, key: str) -> tuple[str, ...]:
+        """Return the nodes where something is about to end; in a narrow search those that the ticket names, if any."""
+        found = self.alarms(key)
+        here = tuple(name for name in found if site_of(name) in self.sites)
+        return found if self.wide else here or found
 
     def active(self, name: str, *keys: str) -> bool:
         """Return whether an object, or anything at a site, has one of some alarms now."""
@@ -163,7 +175,9 @@ def diagnose(briefing: str) -> Steps[Diagnosis]:
     if not (yield from _searched(case, _STAGES, MAX_CALLS)) and _is_doubtful(case):
         yield from _followed(case, _where(case))
         case.wide = True
-        yield from _searched(case, _STAGES[1:], len(case.records) + MAX_MORE_CALLS)
+        if not (yield from _searched(case, _STAGES[1:], len(case.records) + MAX_MORE_CALLS)) and _is_doubtful(case):
+            yield from _followed(case, _busy_hour(case))
+            yield from _searched(case, _LATE_STAGES, len(case.records) + MAX_LATE_CALLS)
     return _concluded(case)
 
 
@@ -229,6 +243,13 @@ def _concluded(case: _Case) -> Diagnosis:
         return _by_elimination(case, found)
     best = min(chosen, key=lambda item: _rank(case, item))
     code, element = _named(case, best)
+    weak = [
+        item for item in confirmed if item.code == PAIRED.get(best.code) and item.code == "battery_capacity_degraded"
+    ]
+    if weak and not any(_same_site(item, best) for item in weak):
+        # The mains failed at many sites; the one that went out is the one whose battery is worn.
+        best = best._replace(element_id=weak[0].element_id)
+        code, element = _named(case, best)
     return Diagnosis(
         code,
         element,
@@ -246,11 +267,15 @@ def _by_elimination(case: _Case, found: Sequence[Hypothesis]) -> Diagnosis:
     """Return the battery if it is all that is left and cannot be tested now; else nothing."""
     site = case.sites[0] if case.sites else REGION
     tried = [item.content for item in case.records if item.call.name == "run_battery_test"]
-    refused = any("not tested between" in text or "no tool" in text for text in tried)
+    refused = any(reason in text for text in tried for reason in _UNTESTED)
     if refused and any(item.code == "battery_capacity_degraded" and item.element_id == site for item in found):
         notes = (f"run_battery_test: {tried[0].splitlines()[0]}", "nothing else was found")
         return Diagnosis("battery_capacity_degraded", f"PWR-{site[1:]}", (), False, notes)
     return Diagnosis("", site, (), False, ("nothing was found",))
+
+
+_UNTESTED = ("not tested between", "has an active power alarm", "no tool")
+"""Why batteries could not be tested."""
 
 
 def _beside(case: _Case, best: Hypothesis, found: Sequence[Hypothesis]) -> tuple[tuple[str, str], ...]:
@@ -267,7 +292,9 @@ def _same_site(one: Hypothesis, other: Hypothesis) -> bool:
 def _fits(case: _Case, item: Hypothesis) -> bool:
     """Return whether a cause could have led to what the ticket says."""
     site = site_of(item.element_id)
-    if item.code in WIDE or not case.sites or site in case.sites:
+    if item.code in ENDING and not any(case.troubled(name) for name in case.sites):
+        return True
+    if case.wide or item.code in WIDE or not case.sites or site in case.sites:
         return True
     elsewhere = item.code != "planned_work_alarms" and site is not None and case.troubled(site)
     return elsewhere and not any(case.troubled(name) for name in case.sites)
@@ -349,6 +376,18 @@ def _where(case: _Case) -> Stage:
     case.sites = tuple(dict.fromkeys([*told, *case.sites]))
 
 
+def _busy_hour(case: _Case) -> Stage:
+    """Wait until there is load."""
+    if case.seen.now is None:
+        return
+    hour = case.seen.now.hour + case.seen.now.minute / 60.0
+    # What was heard last is some minutes old.
+    minutes = round(60 * min((busy - hour - 0.2) % 24 for busy in BUSY_HOURS))
+    case.stale = len(case.records)
+    yield Call("wait", {"minutes": min(max(minutes, 30), 720)})
+    yield Call("list_alarms", {"state": "all", "limit": 50})
+
+
 def _floods(case: _Case) -> Stage:
     """Read the rest of a flood: what the site itself says, and what came first."""
     if any(item.kind == "alarms" and item.scope == REGION for item in case.seen.listings):
@@ -423,10 +462,10 @@ def _fronthaul(case: _Case, unit: str) -> Stage:
 
 def _nodes(case: _Case) -> Stage:
     """Ask about nodes that are not associated with the core or not managed, and about clocks."""
-    for node in [*case.alarms("LIC_EXPIRED", kinds=("node",)), *case.alarms_here("LIC_EXPIRING")][:2]:
+    for node in [*case.alarms("LIC_EXPIRED", kinds=("node",)), *case.ending("LIC_EXPIRING")][:3]:
         yield Call("get_licence_status", {"node_id": node})
     ended = case.alarms("SEC_CERT_EXPIRED", "SEC_IKE_FAIL", kinds=("node",))
-    for node in [*ended, *case.alarms_here("SEC_CERT_EXPIRING")][:2]:
+    for node in [*ended, *case.ending("SEC_CERT_EXPIRING")][:3]:
         yield Call("get_software_status", {"node_id": node, "section": "certificates"})
     lost = ("CP_S1_FAULT", "CP_NG_FAULT", "CP_F1_FAULT", "UP_PATH_FAIL", "NE_OAM_UNREACHABLE")
     for node in case.alarms(*lost, kinds=("node",))[:2]:
@@ -680,6 +719,7 @@ Partner = Callable[[_Case, Hypothesis], Stage]
 
 def _how_long(case: _Case, found: Hypothesis) -> Stage:
     """See how long batteries should have lasted at sites that went out after their mains."""
+    yield from _floods(case)
     out = [name for name, fact in case.seen.facts if fact == "alarm.NE_OAM_UNREACHABLE" and kind_of(name) == "site"]
     dark = [site for site in out if case.seen.of(site, "alarm.PWR_MAINS_FAIL")]
     for site in sorted(dark, key=lambda name: name not in case.sites)[:4]:
@@ -708,5 +748,6 @@ _STAGES: tuple[Maker, ...] = (
     *(_orientation, _floods, _power, _doubts, _transport, _hardware, _nodes, _locks, _changes),
     *(_events, _silent_cells, _lines, _load, _air, _elsewhere, _old_alarms, _battery, _unheard),
 )
+_LATE_STAGES: tuple[Maker, ...] = (_transport, _hardware, _air, _load, _elsewhere, _lines)
 _WHOLE = frozenset({_transport, _load})
 """Stages that are gone through to their end, as what they find first may follow from what they find later."""

@@ -100,8 +100,10 @@ def _key(call: Call) -> str:
 
 def _set_priority(desk: Desk) -> Steps[None]:
     """Give the ticket the priority that the alarms ask for."""
-    reply = yield from desk.do("list_alarms", alarm_type="PROCESSING_ERROR_ALARM", limit=50)
-    out = [row for row in rows(reply.text, "alarm_id") if _is_cell(row["managed_object"])]
+    reply = yield from desk.do("list_alarms", alarm_type="PROCESSING_ERROR_ALARM", state="all", limit=50)
+    # What comes and goes counts if it was there when the ticket was opened.
+    here = [row for row in rows(reply.text, "alarm_id") if row["cleared"] == "-" or row["cleared"] > desk.opened]
+    out = [row for row in here if _is_cell(row["managed_object"])]
     down = {row["managed_object"] for row in out if row["severity"] in ("MAJOR", "CRITICAL")}
     warned = yield from desk.do("list_alarms", limit=50)
     listed = rows(warned.text, "alarm_id")
