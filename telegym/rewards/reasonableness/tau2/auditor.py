@@ -270,37 +270,36 @@ class _Walk:
         if self.case.expected_failure and found:
             self.order.happened([Event("cause")])
         self._check_order(self._moment(step), sheet)
-        if self.case.expected_failure if self.view is View.ORACLE else hopeless:
+        needs_human = self.case.expected_failure if self.view is View.ORACLE else hopeless
+        if needs_human:
             sheet.met(Check.PRECONDITION, "the cause needs a human")
         elif not self.case.expected_failure:
             sheet.unmet(Check.COMPLETION, Code.PREMATURE, "the case can be solved without handing it over")
-        state = step.before
-        self.claims.summary(str(step.record.call.arguments.get("summary", "")), state, sheet)
+        self.claims.summary(str(step.record.call.arguments.get("summary", "")), step.before, sheet)
 
     def _judge_end(self, step: _Step, sheet: Sheet) -> None:
         """Judge the call that declares the work finished."""
         if self.findings.transferred:
             sheet.met(Check.COMPLETION, "the case had been handed over")
             return
-        known = self.hypotheses.certain(self.beliefs.goal)
-        done = self._solved(step.before) if self.view is View.ORACLE else known
-        if done:
+        if self._seems_done(step.before):
             sheet.met(Check.PRECONDITION, "what the customer complained of works again")
         else:
-            what = "what the customer complained of does not work"
-            if self.view is not View.ORACLE:
-                what = "nothing shows that what the customer complained of works"
-            sheet.unmet(Check.PRECONDITION, Code.PREMATURE, what)
-        if self.order.last("verify") > self.order.last("change"):
+            seen = "what the customer complained of does not work"
+            unseen = "nothing shows that what the customer complained of works"
+            sheet.unmet(Check.PRECONDITION, Code.PREMATURE, seen if self.view is View.ORACLE else unseen)
+        _, violations = self.order.judge([Event("close", TESTS[self.case.family])])
+        for violation in violations:
+            sheet.unmet(Check.ORDERING, Code.PREMATURE, violation.sentence())
+        if not violations:
             sheet.met(Check.ORDERING)
-        else:
-            test = TESTS[self.case.family]
-            sheet.unmet(Check.ORDERING, Code.PREMATURE, f"{test} had not shown that it works since the last change")
-        value = sheet.value(Check.PRECONDITION), sheet.value(Check.ORDERING)
-        if value == (1.0, 1.0):
+        if sheet.value(Check.PRECONDITION) and not violations:
             sheet.met(Check.COMPLETION)
         else:
             sheet.unmet(Check.COMPLETION, Code.PREMATURE, "the work was not done, or not tested")
+
+    def _seems_done(self, state: TelecomState) -> bool:
+        return self._solved(state) if self.view is View.ORACLE else self.hypotheses.certain(self.beliefs.goal)
 
     def _solved(self, state: TelecomState) -> bool:
         if self.case.expected_failure:

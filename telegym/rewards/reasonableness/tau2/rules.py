@@ -31,7 +31,7 @@ CONSTRAINTS = (
     Constraint("settled", "resume after payment", "the bill had not been read again after the payment", "pay", False),
     Constraint("diagnose", "repair", "{target}: nobody had looked whether that is the cause"),
     Constraint("cause", "hand over", "no cause that needs a human had been found"),
-    Constraint("verify", "close", "what was changed had not been tested", "change", False),
+    Constraint("verify", "close", "{target} had not shown that it works since the last change", "change", False),
 )
 """What has to come before what."""
 
