@@ -12,7 +12,7 @@ from telegym.envs.base_station.facts import CaseTruth
 from telegym.envs.base_station.faults import Defect, fault_infos
 from telegym.envs.base_station.players.desk import Desk
 from telegym.envs.base_station.players.remedies import remedy_of
-from telegym.envs.base_station.players.steps import Steps
+from telegym.envs.base_station.players.steps import Steps, without_repeats
 from telegym.envs.base_station.policy.constants import PolicyConstants
 from telegym.envs.base_station.priority import priorities
 from telegym.envs.base_station.process.records import Ticket
@@ -34,6 +34,7 @@ def repair_order(defects: tuple[Defect, ...]) -> list[Defect]:
     return [defect for _, _, defect in sorted(zip(rank, range(len(defects)), defects, strict=True))]
 
 
+@without_repeats
 def oracle(episode: Episode) -> Steps[None]:
     """Play a case knowing what is wrong."""
     data = episode.task.data

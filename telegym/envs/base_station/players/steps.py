@@ -7,6 +7,7 @@ kept in an episode: its next call is found by running it again over what was cal
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from telegym.core.messages import Message, ToolCall
@@ -106,6 +107,7 @@ def without_repeats(player: Player, fresh_min: float = 15.0) -> Player:
         fresh_min: For how many minutes an answer is still good.
     """
 
+    @wraps(player)
     def careful(episode: Episode) -> Steps[None]:
         steps, known = player(episode), _Memory(fresh_min)
         try:
