@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -44,7 +45,9 @@ def vllm_server(model: Path, log: Path, *, context: int, options: Sequence[str] 
         *("--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}'),
     ]
     with log.open("w") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=_environment())
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, env=_environment(), start_new_session=True
+        )
         try:
             _wait_until_ready(f"http://127.0.0.1:{port}/health", process, log)
             yield f"http://127.0.0.1:{port}/v1"
@@ -54,6 +57,9 @@ def vllm_server(model: Path, log: Path, *, context: int, options: Sequence[str] 
                 process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
+            # A server that is stopped before it is ready leaves its engine behind.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def _environment() -> dict[str, str]:
