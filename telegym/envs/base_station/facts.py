@@ -581,15 +581,18 @@ def _remote_remedy(network: Network, call: LoggedCall, earlier: Sequence[LoggedC
     """Return whether what is wrong can still be put right without sending anybody."""
     if call.arguments.get("task") == "inspection" and call.arguments.get("urgency") == "next_business_day":
         return False
-    here = _at_site(network, truth, str(call.arguments.get("site_id")))
+    here_id = str(call.arguments.get("site_id"))
+    here = _at_site(network, truth, here_id)
     left = [defect for defect in here if not fault(defect.code).cleared(network, defect)]
     if not here:
         return True
-    return bool(left) and all(_from_afar(network, defect, earlier) for defect in left)
+    return bool(left) and all(_from_afar(network, defect, earlier, here_id) for defect in left)
 
 
-def _from_afar(network: Network, defect: Defect, earlier: Sequence[LoggedCall]) -> bool:
-    """Return whether a defect has a remedy from afar that was not tried."""
+def _from_afar(network: Network, defect: Defect, earlier: Sequence[LoggedCall], site: str) -> bool:
+    """Return whether a defect has a remedy from afar that was not tried, as far as a site is concerned."""
+    if defect.code == "utility_mains_outage":
+        return _mains_left(network, site, earlier)
     test = _AFAR.get(defect.code)
     if test is not None:
         return test(network, defect, earlier)
@@ -613,9 +616,11 @@ def _clock_left(network: Network, defect: Defect, earlier: Sequence[LoggedCall])
     return any(source is not clock.source and available(network, clock, source) for source in clock.provisioned[:2])
 
 
-def _mains_left(network: Network, defect: Defect, earlier: Sequence[LoggedCall]) -> bool:
-    power = network.get(PowerSystem, defect.element_id)
-    return power.generator is not None and not _tried(earlier, "control_site_power", action="start_generator")
+def _mains_left(network: Network, site: str, earlier: Sequence[LoggedCall]) -> bool:
+    """Return whether a site without mains has a generator that nobody has tried to start."""
+    power = network.get(PowerSystem, f"PWR-{site[1:]}")
+    started = _tried(earlier, "control_site_power", site_id=site, action="start_generator")
+    return power.generator is not None and not started
 
 
 def _unit_left(network: Network, defect: Defect, earlier: Sequence[LoggedCall]) -> bool:
@@ -632,7 +637,6 @@ _AFAR: dict[str, Callable[[Network, Defect, Sequence[LoggedCall]], bool]] = {
     "csr_port_or_sfp_failure": _port_left,
     "gnss_antenna_failure": _clock_left,
     "radio_unit_software_hang": _unit_left,
-    "utility_mains_outage": _mains_left,
 }
 
 

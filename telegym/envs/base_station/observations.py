@@ -351,11 +351,11 @@ def take_in(seen: Observations, index: int, record: RecordLike) -> None:
 
 
 def conclude(seen: Observations) -> None:
-    """Compare what was measured with how it should be."""
+    """Compare what was measured with how it should be; what is known already is not noted again."""
     for line in seen.known("antenna"):
         ratio, new = (as_number(seen.latest(line, name) or "") for name in ("vswr", "commissioned_vswr"))
         if ratio is not None and new is not None:
-            seen.note(line, "worse_than_new", f"{ratio - new:.2f}")
+            _note_once(seen, line, "worse_than_new", f"{ratio - new:.2f}")
     _compare_autonomy(seen)
 
 
@@ -368,7 +368,12 @@ def _compare_autonomy(seen: Observations) -> None:
         later = [end for end in ended if end is not None and begun is not None and end > begun]
         if design and begun is not None and later and seen.of(site, "alarm.PWR_BATT_LOW"):
             lasted = (min(later) - begun) / timedelta(hours=1)
-            seen.note(f"PWR-{site[1:]}", "lasted_of_design", f"{lasted / design:.2f}")
+            _note_once(seen, f"PWR-{site[1:]}", "lasted_of_design", f"{lasted / design:.2f}")
+
+
+def _note_once(seen: Observations, subject: str, name: str, value: str) -> None:
+    if seen.latest(subject, name) != value:
+        seen.note(subject, name, value)
 
 
 def _focus(seen: Observations, arguments: Mapping[str, Any], index: int) -> None:

@@ -19,10 +19,11 @@ from telegym.envs.base_station.observations import (
     REGION,
     Observations,
     as_number,
+    conclude,
     kind_of,
     layer_sector_of,
-    observe,
     site_of,
+    take_in,
 )
 from telegym.envs.base_station.players.steps import Call, Reply, Steps
 
@@ -110,13 +111,24 @@ class _Case:
     """Whether things are looked at wherever they are."""
     stale: int = 0
     """Answers before this one are old."""
+    weighed: tuple[Hypothesis, ...] | None = None
+    """The causes that are possible after the last answer, once somebody asked."""
 
     def learn(self, call: Call, reply: Reply) -> None:
         """Take an answer in."""
-        self.records.append(_Seen(_Asked(call.tool, call.arguments), reply.text, "refused" if reply.error else None))
-        self.seen = observe(self.records)
+        record = _Seen(_Asked(call.tool, call.arguments), reply.text, "refused" if reply.error else None)
+        take_in(self.seen, len(self.records), record)
+        conclude(self.seen)
+        self.records.append(record)
+        self.weighed = None
         if reply.error and "no tool" in reply.text:
             self.missing.add(call.tool)
+
+    def possible(self) -> tuple[Hypothesis, ...]:
+        """Return the causes that are possible."""
+        if self.weighed is None:
+            self.weighed = weigh(self.seen)
+        return self.weighed
 
     def is_idle(self, call: Call) -> bool:
         """Return whether a call was made already, or cannot be made."""
@@ -228,7 +240,7 @@ def _complete(case: _Case, found: Hypothesis, limit: int) -> Steps[None]:
 
 def _obvious(case: _Case) -> Hypothesis | None:
     """Return a confirmed cause that could have led to what the ticket says, and does harm; None if there is none."""
-    found = [item for item in weigh(case.seen) if item.status == "confirmed" and item.code not in WEAK]
+    found = [item for item in case.possible() if item.status == "confirmed" and item.code not in WEAK]
     outage = any(fact == "alarm.CELL_UNAVAILABLE" for _, fact in case.seen.facts)
     fitting = [item for item in found if _fits(case, item) and not (outage and item.code in CONSEQUENT)]
     return min(fitting, key=lambda item: _rank(case, item)) if fitting else None
@@ -236,7 +248,7 @@ def _obvious(case: _Case) -> Hypothesis | None:
 
 def _concluded(case: _Case) -> Diagnosis:
     """Return the best confirmed cause; else one that is supported; else none."""
-    found = weigh(case.seen)
+    found = case.possible()
     confirmed = [item for item in found if item.status == "confirmed"]
     chosen = confirmed or [item for item in found if item.status == "supported" and _fits(case, item)]
     if not chosen or (not confirmed and _RESERVE.search(case.briefing)):
@@ -300,12 +312,12 @@ def _fits(case: _Case, item: Hypothesis) -> bool:
     return elsewhere and not any(case.troubled(name) for name in case.sites)
 
 
-def _rank(case: _Case, item: Hypothesis) -> tuple[int, ...]:
-    """Order causes: at the ticket's site, strong ones before weak ones, at the ticket's cell."""
+def _rank(case: _Case, item: Hypothesis) -> tuple[float, ...]:
+    """Order causes: at the ticket's site, strong ones before weak ones, at the ticket's cell, at the fullest link."""
     here = site_of(item.element_id) in case.sites
     cell = any(layer_sector_of(item.element_id) == layer_sector_of(name) for name in case.cells)
-    order = _ORDER.get(item.code, 0)
-    return (not _fits(case, item), item.code in WEAK, CONSEQUENT.get(item.code, 0), not here, not cell, order)
+    order, full = _ORDER.get(item.code, 0), case.number(item.element_id, "utilisation_pct")
+    return (not _fits(case, item), item.code in WEAK, CONSEQUENT.get(item.code, 0), not here, not cell, order, -full)
 
 
 _ORDER = {"planned_work_alarms": -1, "battery_capacity_degraded": 1, "cell_left_locked": 1}
@@ -366,6 +378,7 @@ def _where(case: _Case) -> Stage:
     """Ask the requester where it is, if a person reported; the search goes on there."""
     record = next((item for item in case.records if item.call.name == "get_record"), None)
     if record is None or "requester: person" not in record.content:
+        yield from _around(case)
         return
     yield Call("list_elements", {"element_type": "site", "limit": 40})
     asked = {"ticket_id": record.call.arguments["record_id"], "question": "affected_area"}
@@ -374,6 +387,17 @@ def _where(case: _Case) -> Stage:
         name for item in case.records if item.call.name == "ask_requester" for name in _places_in(case, item.content)
     ]
     case.sites = tuple(dict.fromkeys([*told, *case.sites]))
+
+
+def _around(case: _Case) -> Stage:
+    """Take the nearest sites in where nobody can be asked: systems often mean a neighbour."""
+    for site in case.sites[:1]:
+        yield Call("get_topology", {"element_id": site, "layer": "radio", "depth": 1})
+        case.sites = (*case.sites, *case.near(site)[:NEIGHBOURS])
+
+
+NEIGHBOURS = 3
+"""Sites around that are taken in."""
 
 
 def _busy_hour(case: _Case) -> Stage:
@@ -565,9 +589,10 @@ _NONE = ("0", "0.0", "-")
 
 def _load(case: _Case) -> Stage:
     """See whether links at the site, and on its way to the core, carry more than they used to."""
-    for site in case.sites[:2]:
+    for site in case.sites[: 2 if not case.wide else 1 + NEIGHBOURS]:
         yield Call("get_transport_status", {"element_id": site})
-        yield Call("get_transport_status", {"element_id": f"CSR-{site[1:]}"})
+        if not case.wide:
+            yield Call("get_transport_status", {"element_id": f"CSR-{site[1:]}"})
         known = case.seen.known("link")
         links = [name for name in known if case.seen.of(name, "ends_at") or case.seen.of(name, "delay_ms")]
         for link in sorted(links, key=lambda name: -case.number(name, "utilisation_pct"))[
@@ -690,7 +715,7 @@ def _design_min(case: _Case, site: str) -> int:
 
 
 def _battery(case: _Case) -> Stage:
-    if any(item.status == "confirmed" for item in weigh(case.seen)):
+    if any(item.status == "confirmed" for item in case.possible()):
         return
     for site in case.sites[:1]:
         yield Call("get_power_status", {"site_id": site})
