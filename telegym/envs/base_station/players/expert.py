@@ -9,7 +9,7 @@ from telegym.envs.base_station.cases import TICKET
 from telegym.envs.base_station.players.desk import Desk, fields, rows, site_of
 from telegym.envs.base_station.players.diagnosis import Diagnosis, diagnose
 from telegym.envs.base_station.players.remedies import remedy_of
-from telegym.envs.base_station.players.steps import Call, Reply, Steps
+from telegym.envs.base_station.players.steps import Call, Reply, Steps, without_repeats
 from telegym.envs.base_station.policy.constants import PolicyConstants
 from telegym.envs.base_station.questions import Question, ask
 
@@ -33,6 +33,7 @@ UNKNOWN = Diagnosis("faulty_sensor_false_alarm", "", (), False, ())
 """What is said when nothing was found."""
 
 
+@without_repeats
 def expert(episode: Episode) -> Steps[None]:
     """Play a case knowing nothing but what the agent is told."""
     if episode.task.data["kind"] == "QNA":
