@@ -14,7 +14,7 @@ from telegym.core.messages import Message, ToolCall
 from telegym.envs.tau2_telecom.environment import Tau2Telecom
 from telegym.envs.tau2_telecom.scenario import Family
 from telegym.envs.tau2_telecom.world import TelecomWorld
-from telegym.rewards.reasonableness import Audit, auditor_for
+from telegym.rewards.reasonableness import Audit, auditor_for, quality
 from telegym.rewards.reasonableness.hypotheses import Hypotheses
 from telegym.rewards.reasonableness.tau2.beliefs import beliefs, truth
 from telegym.rewards.reasonableness.tau2.claims import Claims
@@ -303,6 +303,13 @@ def test_what_is_said_to_the_user_counts() -> None:
     episode.step(Message(role="assistant", content="Your SIM card is locked."))
     found = audit(episode)
     assert found.values["claims"] == 0 and "not true (SIM card)" in found.reasons[0] and found.verdicts == ()
+
+
+def test_closing_words_count_where_nobody_listens_too() -> None:
+    episode = Episode(ENVIRONMENT, task_of(*DATA))
+    episode.step("The problem is solved, everything works again.")
+    found = audit(episode)
+    assert found.values["claims"] == 0 and quality(found) == 0 and len(found.reasons) == 2
 
 
 # --- beliefs --------------------------------------------------------------------------------------------------

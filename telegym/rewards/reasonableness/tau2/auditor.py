@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from typing import ClassVar, NamedTuple
 
 from telegym.core.episode import CallRecord, Episode
-from telegym.core.messages import Message
 from telegym.core.tool import CallError
 from telegym.envs.tau2_telecom.case import TRANSFER_TOOL, Case
 from telegym.envs.tau2_telecom.findings import Findings
@@ -109,8 +108,10 @@ class _Walk:
             elif message.role == "user" and not message.tool_calls:
                 hear(self.facts, message.content, "task" if self.alone else "user", len(self.sheets) - 1)
             elif message.role == "assistant":
-                self.speaks = not self.alone and bool(_THOUGHT.sub("", message.content or "").strip())
-                self._speech(message)
+                said = _THOUGHT.sub("", message.content or "").strip()
+                self.speaks = bool(said) and not self.alone
+                if said and not message.tool_calls:
+                    self.claims.hear(said, self.steps[self.place].after if self.place >= 0 else self.case.initial)
         self._conclude()
 
     def _all_steps(self) -> Iterator[_Step]:
@@ -124,11 +125,6 @@ class _Walk:
             elif record.error is None:
                 self.episode.toolkit.execute(world, record.call)
             yield _Step(record, tool.kind if tool is not None else None, before, world.state)
-
-    def _speech(self, message: Message) -> None:
-        if self.speaks and message.content and not message.tool_calls:
-            state = self.steps[self.place].after if self.place >= 0 else self.case.initial
-            self.claims.hear(message.content, state)
 
     def _call(self, step: _Step) -> None:
         self.place += 1
