@@ -26,7 +26,7 @@ seeds: $(READY)  ## train the nano policy with three seeds, and compare
 	$(BIN)/telegym compare runs/nano-seed-0 runs/nano-seed-1 runs/nano-seed-2
 
 test: $(READY)  ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(READY)  ## check style and formatting
 	$(BIN)/ruff check .

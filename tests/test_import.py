@@ -1,10 +1,9 @@
-"""`import telegym` is quick and light."""
+"""`import telegym` is light."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -22,13 +21,9 @@ def _loaded(statement: str) -> str:
     return _run(f"import sys; {statement}; print([name for name in {_HEAVY!r} if name in sys.modules])")
 
 
-def test_import_takes_less_than_half_a_second() -> None:
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        _run("import telegym")
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.5
+def test_import_loads_few_modules() -> None:
+    """Most of the 300 are NumPy's and Gymnasium's; the time is measured by `telegym bench`."""
+    assert int(_run("import sys, telegym; print(len(sys.modules))")) < 400
 
 
 @pytest.mark.parametrize(
