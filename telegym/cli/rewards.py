@@ -12,12 +12,14 @@ import typer
 
 from telegym.cli.common import EXIT_FOUND, JsonFlag, ToolFiles, console, print_json
 from telegym.cli.judge import GroupBy, Overrides, group_of, judged, read_runs
+from telegym.cli.reward_report import report
 
 if TYPE_CHECKING:
     from telegym.rewards.diagnosis import ComponentDiagnosis, Marks
     from telegym.rewards.recipe import RewardRecipe
 
-app = typer.Typer(no_args_is_help=True, help="List and show rewards and their recipes; diagnose components.")
+app = typer.Typer(no_args_is_help=True, help="List and show rewards and their recipes; diagnose components; report.")
+app.command("report")(report)
 
 
 @app.command("list")

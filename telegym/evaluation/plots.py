@@ -1,4 +1,7 @@
-"""Learning curves, drawn by matplotlib without a display. matplotlib is imported when a picture is asked for."""
+"""Learning curves and figures of scored runs, drawn by matplotlib without a display.
+
+matplotlib is imported when a picture is asked for.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["curve_names", "learning_curve_svg", "write_learning_curve"]
+    from telegym.evaluation.reward_figures import CalibrationFigures, ComponentFigures, LengthBucket
+
+__all__ = [
+    "curve_names",
+    "distributions_svg",
+    "learning_curve_svg",
+    "lengths_svg",
+    "reliability_svg",
+    "write_learning_curve",
+]
 
 Metrics = Sequence[Mapping[str, Any]]
 """One mapping per step, with `step` and numbers."""
@@ -23,6 +35,7 @@ _FIRST = ("success", "reward", "loss", "call_errors", "turns", "tokens", "trunca
 _LEFT_OUT = frozenset({"step", "epoch", "step_time", "num_tokens", "total_flos"})
 _COLUMNS = 3
 _WINDOW = 5
+_LIGHT, _DARK = "#9db8dd", "#2457a6"
 
 
 def curve_names(metrics: Metrics, most: int = 9) -> list[str]:
@@ -48,7 +61,65 @@ def learning_curve_svg(metrics: Metrics) -> str:
     Raises:
         ConfigurationError: If matplotlib is not installed.
     """
-    figure = _draw(metrics)
+    return _svg(_draw(metrics))
+
+
+def distributions_svg(components: Sequence[ComponentFigures]) -> str:
+    """Return histograms of the values of components as SVG; those without a value are left out.
+
+    Raises:
+        ConfigurationError: If matplotlib is not installed.
+    """
+    shown = [(each.name, each.histogram) for each in components if each.histogram is not None]
+    figure, every = _panels(len(shown))
+    for axes, (name, histogram) in zip(every, shown, strict=True):
+        axes.stairs(histogram.counts, histogram.edges, fill=True, color=_LIGHT)
+        axes.stairs(histogram.counts, histogram.edges, color=_DARK, linewidth=1)
+        _label(axes, name, "value")
+    return _svg(figure)
+
+
+def reliability_svg(calibrations: Sequence[CalibrationFigures]) -> str:
+    """Return reliability diagrams as SVG: how often it was so against how likely it was said to be.
+
+    Raises:
+        ConfigurationError: If matplotlib is not installed.
+    """
+    figure, every = _panels(len(calibrations))
+    for axes, each in zip(every, calibrations, strict=True):
+        most = max(row.count for row in each.table)
+        predicted, observed = [row.predicted for row in each.table], [row.observed for row in each.table]
+        axes.plot([0, 1], [0, 1], color=_LIGHT, linewidth=1)
+        axes.plot(predicted, observed, color=_DARK, linewidth=1)
+        axes.scatter(predicted, observed, s=[60 * row.count / most for row in each.table], color=_DARK)
+        axes.set_xlim(-0.03, 1.03)
+        axes.set_ylim(-0.03, 1.03)
+        _label(axes, f"{each.component}, {each.truth}", "said")
+    return _svg(figure)
+
+
+def lengths_svg(buckets: Sequence[LengthBucket]) -> str:
+    """Return the share that is accepted against the length of runs as SVG, one curve a component.
+
+    Raises:
+        ConfigurationError: If matplotlib is not installed.
+    """
+    figure, (axes,) = _panels(1)
+    middles = [math.sqrt(max(1, each.shortest) * max(1, each.longest)) for each in buckets]
+    for name in buckets[0].accepted if buckets else ():
+        shares = [each.accepted[name].value for each in buckets]
+        points = [(at, share) for at, share in zip(middles, shares, strict=True) if share is not None]
+        axes.plot([at for at, _ in points], [share for _, share in points], marker="o", label=name.replace("$", ""))
+    axes.set_xscale("log")
+    axes.set_ylim(-0.03, 1.03)
+    if buckets:
+        axes.legend(fontsize=8)
+    _label(axes, "accepted", "characters")
+    return _svg(figure)
+
+
+def _svg(figure: Figure) -> str:
+    """Return a figure as SVG: the same text for the same figure."""
     import matplotlib
 
     text = io.StringIO()
@@ -57,33 +128,43 @@ def learning_curve_svg(metrics: Metrics) -> str:
     return text.getvalue()
 
 
+def _panels(count: int) -> tuple[Figure, list[Axes]]:
+    """Return a figure with a number of empty panels, at least one."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ConfigurationError("pictures need the package matplotlib: pip install 'telegym[train]'") from error
+    columns = min(_COLUMNS, max(1, count))
+    rows = math.ceil(max(1, count) / columns)
+    # A figure without pyplot has the Agg canvas and no global state.
+    figure = Figure(figsize=(4.2 * columns, 2.6 * rows), layout="constrained")
+    return figure, [figure.add_subplot(rows, columns, index + 1) for index in range(max(1, count))][:count]
+
+
+def _label(axes: Axes, title: str, below: str) -> None:
+    axes.set_title(title, fontsize=10, parse_math=False)
+    axes.grid(alpha=0.3)
+    axes.tick_params(labelsize=8)
+    axes.set_xlabel(below, fontsize=8)
+
+
 def _without_date(suffix: str) -> dict[str, None]:
     return {"Date": None} if suffix == ".svg" else {}
 
 
 def _draw(metrics: Metrics) -> Figure:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigurationError("pictures need the package matplotlib: pip install 'telegym[train]'") from error
     names = curve_names(metrics)
-    columns = min(_COLUMNS, max(1, len(names)))
-    rows = math.ceil(max(1, len(names)) / columns)
-    # A figure without pyplot has the Agg canvas and no global state.
-    figure = Figure(figsize=(4.2 * columns, 2.6 * rows), layout="constrained")
-    for index, name in enumerate(names):
-        _draw_curve(figure.add_subplot(rows, columns, index + 1), _points(metrics, name), name)
+    figure, every = _panels(len(names))
+    for axes, name in zip(every, names, strict=True):
+        _draw_curve(axes, _points(metrics, name), name)
     return figure
 
 
 def _draw_curve(axes: Axes, points: Sequence[tuple[float, float]], name: str) -> None:
     steps, values = [step for step, _ in points], [value for _, value in points]
-    axes.plot(steps, values, color="#9db8dd", linewidth=1)
-    axes.plot(steps, _smooth(values), color="#2457a6", linewidth=2)
-    axes.set_title(name, fontsize=10, parse_math=False)
-    axes.grid(alpha=0.3)
-    axes.tick_params(labelsize=8)
-    axes.set_xlabel("step", fontsize=8)
+    axes.plot(steps, values, color=_LIGHT, linewidth=1)
+    axes.plot(steps, _smooth(values), color=_DARK, linewidth=2)
+    _label(axes, name, "step")
 
 
 def _smooth(values: Sequence[float]) -> list[float]:
