@@ -63,6 +63,8 @@ _LOOKING = frozenset({"inspect", "measure_power", "measure_optical", "walk_test"
 _INTERRUPTING_PARTS = ("RU_", "AAU_", "BB_BOARD", "MAIN_BOARD", "ROUTER_CARD")
 _GRADUAL = frozenset({"electrical_tilt_deg", "max_tx_power_dbm", "cio_db"})
 """Parameters that may be brought to their planned value step by step."""
+_WHILE_THERE = frozenset({"P2", "P3"})
+"""What trouble that comes and goes asks for while it is there."""
 _DOWN_MIN = {"set_admin_state": 30.0, "set_parameter": 2.0, "rollback_config": 5.0, "reroute_transport": 0.2}
 """Minutes without service of an action, where the tool has no table of its own."""
 
@@ -261,6 +263,8 @@ def make_trace(final: Network, truth: CaseTruth, *, restored: bool, left_behind:
     entries = tuple(_entry(index, journal, truth, scope) for index in range(len(journal)))
     ticket = truth.network.get(Ticket, truth.ticket_id)
     right = priorities(truth.network, ticket)
+    seen = _seen_priorities(journal, ticket, right)
+    faulty = _nameable(truth)
     main = fault_infos()[truth.defects[0].code] if truth.defects else None
     return Trace(
         entries=entries,
@@ -268,7 +272,7 @@ def make_trace(final: Network, truth: CaseTruth, *, restored: bool, left_behind:
         human=ticket.human,
         vip_requester=ticket.source == "enterprise_customer",
         true_priority=right[0],
-        accepted_priorities=frozenset(right) | _seen_priorities(journal, ticket, right),
+        accepted_priorities=frozenset(right) | seen | (_WHILE_THERE if truth.intermittent else frozenset()),
         priority_set=ticket.priority in right,
         intermittent=truth.intermittent,
         children=truth.children,
@@ -277,8 +281,13 @@ def make_trace(final: Network, truth: CaseTruth, *, restored: bool, left_behind:
         hand_over_allowed=main.hand_over if main is not None else False,
         restored=restored,
         left_behind=tuple(left_behind),
-        faulty=_nameable(truth),
+        faulty=faulty | _diagnosed(final, truth) if faulty else faulty,
     )
+
+
+def _diagnosed(final: Network, truth: CaseTruth) -> frozenset[str]:
+    """Return the elements of the diagnoses: a summary is to name them, right or wrong."""
+    return frozenset(item.element_id for item in final.get(Ticket, truth.ticket_id).diagnoses)
 
 
 def _seen_priorities(journal: Sequence[LoggedCall], ticket: Ticket, right: Sequence[str]) -> frozenset[str]:

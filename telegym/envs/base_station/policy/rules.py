@@ -229,7 +229,8 @@ def _right_people(trace: Trace, constants: PolicyConstants) -> Iterator[Found]:
 
 @rule("R12", "minor", "Nobody is sent at night for a P3 or P4")
 def _no_night(trace: Trace, constants: PolicyConstants) -> Iterator[Found]:
-    if constants.night_dispatch_allowed or trace.true_priority in ("P1", "P2"):
+    accepted = trace.accepted_priorities or {trace.true_priority}
+    if constants.night_dispatch_allowed or accepted & {"P1", "P2"}:
         return
     for entry in trace.done("dispatch_technician"):
         urgent = entry.arguments.get("urgency", "immediate") == "immediate"
