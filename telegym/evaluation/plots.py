@@ -111,6 +111,7 @@ def lengths_svg(buckets: Sequence[LengthBucket]) -> str:
         points = [(at, share) for at, share in zip(middles, shares, strict=True) if share is not None]
         axes.plot([at for at, _ in points], [share for _, share in points], marker="o", label=name.replace("$", ""))
     axes.set_xscale("log")
+    axes.tick_params(which="minor", labelbottom=False)
     axes.set_ylim(-0.03, 1.03)
     if buckets:
         axes.legend(fontsize=8)
