@@ -110,6 +110,13 @@ class World(ABC):
         """Return the SHA-256 digest (hexadecimal) of the canonical JSON of the state."""
         return self.mark().hash()
 
+    def situation(self) -> str:
+        """Return a digest that states share which differ in nothing but the passing of time.
+
+        The default is the hash of the state, for worlds whose state does not hold the time.
+        """
+        return self.state_hash()
+
     def diff(self, other: World) -> list[Change]:
         """Return every leaf in which `other` differs from this world."""
         return list(diff_states(self.dump(), other.dump()))

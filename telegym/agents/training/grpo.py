@@ -7,7 +7,8 @@ TRL gives the losses, the optimizer, logging, checkpoints, vLLM, adapters and di
 - tokens are only appended, never sampled text tokenised again (`telegym.agents.prompting`);
 - on a single process, generation keeps the cache across turns, and the loss is computed on the sampled tokens of the
   rollouts whose advantage is not zero: the same gradient for a fraction of the work;
-- a rollout without a score (the infrastructure or a judge failed) is left out of its group, never scored as zero.
+- a rollout without a score (the infrastructure or a judge failed) is left out of its group, never scored as zero;
+- by recipe, credit is given turn by turn (`telegym.agents.training.credit`): losses then get an advantage per token.
 
 The methods overridden are pinned by a test to TRL 1.16.0.
 """
@@ -17,7 +18,8 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from random import Random
+from typing import Any
 
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
@@ -28,12 +30,24 @@ from trl import GRPOTrainer
 
 from telegym.agents.generation import GenerationEngine, SampledTurn, Sampling
 from telegym.agents.prompting import ChatCodec
-from telegym.agents.training.credit import blamed_turns
-from telegym.agents.training.rollouts import OnEnd, Player, Transcript, play
+from telegym.agents.training.credit import (
+    Advantages,
+    AnyScheme,
+    Branches,
+    LeaveOneOut,
+    Need,
+    Trajectory,
+    combined,
+    fork_point,
+    rollouts_of,
+    schemes_of,
+    unseen_components,
+)
+from telegym.agents.training.rollouts import OnEnd, Player, Transcript, branch_of, play
 from telegym.agents.training.scoring import score_tokens
 from telegym.core.environment import Environment
 from telegym.core.episode import Episode, Limits
-from telegym.core.errors import did_you_mean
+from telegym.core.errors import ConfigurationError, did_you_mean
 from telegym.core.score import Score
 from telegym.core.task import Task
 from telegym.rewards.base import Run
@@ -92,7 +106,11 @@ class Judged:
 
     def __call__(self, judged: Sequence[Score], **_: Any) -> list[float | None]:
         """Return the reward of each rollout; None, where there is a failure, leaves the rollout out."""
-        return [score.value for score in judged]
+        return [self.of(score) for score in judged]
+
+    def of(self, score: Score) -> float | None:
+        """Return the reward of one rollout."""
+        return score.value
 
 
 class TaskRows:
@@ -134,12 +152,15 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         turn_tokens: The most tokens in one turn of the model.
         context: The most tokens of a conversation.
         forward_tokens: The most tokens in one forward pass of the loss, on a single process.
-        credit: `trajectory`: all turns of a rollout share its advantage; `turn`: a negative advantage falls on the
-            turns to blame alone (see `telegym.agents.training.credit`).
+        credit: How advantages are shared out among turns: schemes of `telegym.agents.training.credit`, or what
+            `schemes_of` reads as such; by default all turns of a rollout share its advantage.
         reward: Weights of the score's value and components; the value alone by default.
         rewards: A composition that takes the place of `reward`: it is asked about all rollouts of a batch at once.
         on_rollouts: Hears of every batch of rollouts: optimizer step, transcripts, scores.
         **trainer: Passed to TRL's trainer; `args.max_completion_length` is the limit of the whole trajectory.
+
+    Raises:
+        ConfigurationError: If credit needs whole groups and a process does not get them.
     """
 
     def __init__(
@@ -150,27 +171,33 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         turn_tokens: int,
         context: int,
         forward_tokens: int = 8192,
-        credit: Literal["trajectory", "turn"] = "trajectory",
+        credit: Any = "trajectory",
         reward: Mapping[str, float] | None = None,
         rewards: Composite | None = None,
         on_rollouts: OnRollouts | None = None,
         **trainer: Any,
     ) -> None:
-        functions = [Outcome(reward)] if rewards is None else [Judged()]
-        super().__init__(reward_funcs=functions, rollout_func=_rollout, **trainer)
+        self._reward: Outcome | Judged = Outcome(reward) if rewards is None else Judged()
+        super().__init__(reward_funcs=[self._reward], rollout_func=_rollout, **trainer)
         self.rewards = rewards
         self._rows = rows
         self._codec = codec
         self._turn_tokens = turn_tokens
         self._context = context
         self._forward_tokens = forward_tokens
-        self._by_turn = credit == "turn"
+        self._schemes: tuple[AnyScheme, ...] = schemes_of(credit)
+        self._needs: frozenset[Need] = frozenset().union(*(scheme.needs for scheme in self._schemes))
+        self._worth = Outcome(reward)
+        self._said_unseen = False
         self._transcripts: list[Transcript] = []
+        self._values: list[float | None] = []
+        self._scores: list[Score] = []
         self._on_rollouts = on_rollouts
         self._batch: list[dict[str, Any]] = []
         self._asked: Tensor | None = None
         if self.use_vllm:
             self.vllm_generation.max_completion_length = turn_tokens
+        self._check_credit()
 
     # --- rollouts ---------------------------------------------------------------------------------------
 
@@ -178,18 +205,21 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         """Remember which tasks are to be played; afterwards, leave out rollouts that teach nothing."""
         self._batch = inputs
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
-        if self._by_turn:
-            output["advantages"] = self._charge(output["advantages"], output["completion_ids"].shape[1])
+        if self._schemes != (Trajectory(),):
+            credit = self._credit(output["advantages"].tolist())
+            output["advantages"] = self._charge(credit, output["completion_ids"])
         return self._informative(output) if self._may_select else output
 
     def play_batch(self) -> dict[str, Any]:
         """Play the present batch and return it in the form of TRL's rollout functions."""
         episodes = self._rows.episodes(self._batch)
-        transcripts = self.play_in_lock_step(episodes) if self.in_lock_step else self._play(episodes)
+        transcripts = self._play_and_branch(episodes)
         self._transcripts = transcripts
         scores = [transcript.episode.score() for transcript in transcripts]
         self._report(transcripts, scores)
-        judged = self._judge(episodes)
+        judged = self._judge([transcript.episode for transcript in transcripts])
+        self._scores = scores if judged is None else judged
+        self._values = [self._reward.of(score) for score in self._scores]
         masks = [
             [0] * len(item.mask) if self.mask_truncated_completions and item.episode.truncated else item.mask
             for item in transcripts
@@ -224,16 +254,62 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         """Whether TRL generates: with vLLM, or when ranks have to generate together."""
         return bool(self.use_vllm or self.accelerator.num_processes > 1)
 
-    def _play(self, episodes: list[Episode]) -> list[Transcript]:
-        sampling = Sampling(self.temperature, self.top_p, self._turn_tokens, self._context)
-        model = self.accelerator.unwrap_model(self.model)
-        engine = GenerationEngine(model, self.eos_token_ids, sampling, rows=len(episodes))
-        seeds = [f"{self.args.seed}/{self.state.global_step}/{index}" for index in range(len(episodes))]
-        return play(engine, self._codec, episodes, seeds, self.max_completion_length, watch=self._by_turn)
+    def _play_and_branch(self, episodes: list[Episode]) -> list[Transcript]:
+        """Play episodes, those of the rows that are to branch off only after the others of their groups."""
+        scheme = next((scheme for scheme in self._schemes if isinstance(scheme, Branches)), None)
+        later = self._branch_rows(scheme.branches) if scheme is not None and self.model.training else {}
+        first = [row for row in range(len(episodes)) if row not in later]
+        played = dict(zip(first, self._play_rows(episodes, first), strict=True))
+        if scheme is None or not later:
+            return [played[row] for row in first]
+        begun: dict[int, Episode | Transcript] = {}
+        for group in dict.fromkeys(later.values()):
+            roots = [played[row] for row in group]
+            place = fork_point(roots, scheme.choose, Random(f"{self._seed}/branches/{group[0]}"))
+            for row in [row for row, other in later.items() if other == group]:
+                begun[row] = episodes[row] if place is None else branch_of(roots[place.rollout], place.turn)
+        rows = sorted(begun)
+        played |= zip(
+            rows, self._play_rows([begun.get(row, each) for row, each in enumerate(episodes)], rows), strict=True
+        )
+        return [played[row] for row in range(len(episodes))]
 
-    def play_in_lock_step(self, episodes: Sequence[Episode], on_end: OnEnd | None = None) -> list[Transcript]:
+    def _branch_rows(self, branches: int) -> dict[int, tuple[int, ...]]:
+        """Return the rows that are branches, each with the rows of its group that are played from the start."""
+        groups: dict[tuple[int, int], list[int]] = {}
+        for row, inputs in enumerate(self._batch):
+            groups.setdefault((inputs["task"], inputs["seed"]), []).append(row)
+        return {
+            row: tuple(rows[:-branches])
+            for rows in groups.values()
+            if len(rows) >= branches + 2
+            for row in rows[-branches:]
+        }
+
+    @property
+    def _seed(self) -> str:
+        return f"{self.args.seed}/{self.state.global_step}"
+
+    def _play_rows(self, items: Sequence[Episode | Transcript], rows: Sequence[int]) -> list[Transcript]:
+        chosen = [items[row] for row in rows]
+        return self.play_in_lock_step(chosen) if self.in_lock_step else self._play(chosen, rows)
+
+    def _play(self, items: Sequence[Episode | Transcript], rows: Sequence[int] | None = None) -> list[Transcript]:
+        logprobs = any(isinstance(scheme, Branches) and scheme.choose == "entropy" for scheme in self._schemes)
+        sampling = Sampling(self.temperature, self.top_p, self._turn_tokens, self._context, logprobs)
+        model = self.accelerator.unwrap_model(self.model)
+        engine = GenerationEngine(model, self.eos_token_ids, sampling, rows=len(items))
+        seeds = [f"{self._seed}/{row}" for row in rows or range(len(items))]
+        watch, situations = "components" in self._needs, "situations" in self._needs
+        limit = self.max_completion_length
+        return play(engine, self._codec, items, seeds, limit, watch=watch, situations=situations)
+
+    def play_in_lock_step(
+        self, episodes: Sequence[Episode | Transcript], on_end: OnEnd | None = None
+    ) -> list[Transcript]:
         """Play episodes turn by turn through TRL; every rank takes part in every turn until all have finished."""
-        player = Player(self._codec, episodes, self.max_completion_length, on_end, self._by_turn)
+        watch, situations = "components" in self._needs, "situations" in self._needs
+        player = Player(self._codec, episodes, self.max_completion_length, on_end, watch, situations)
         active = list(range(len(episodes)))
         while True:
             widest = int(self.accelerator.gather(torch.tensor([len(active)], device=self.accelerator.device)).max())
@@ -258,7 +334,8 @@ class EpisodeGRPOTrainer(GRPOTrainer):
     def _report(self, transcripts: Sequence[Transcript], scores: Sequence[Score]) -> None:
         """Log what the episodes say."""
         mode = "train" if self.model.training else "eval"
-        valid = [score for score in scores if score.value is not None]
+        whole = [place for place, item in enumerate(transcripts) if item.parent is None]
+        valid = [scores[place] for place in whole if scores[place].value is not None]
         figures = {
             "episode/success": [float(score.success) for score in valid],
             "episode/failures": [float(score.value is None) for score in scores],
@@ -286,18 +363,56 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         whole = args.steps_per_generation == 1 and self.accelerator.num_processes == 1
         return bool(self.model.training and whole and self.beta == 0.0 and not self._entropy_bonus_enabled)
 
-    def _charge(self, advantages: Tensor, width: int) -> Tensor:
-        """Spread advantages over tokens; a negative one falls on the turns to blame."""
-        spread = advantages[:, None].repeat(1, width)
-        for row, transcript in enumerate(self._transcripts):
-            if advantages[row] < 0:
-                for (start, end), guilty in zip(transcript.turns, blamed_turns(transcript), strict=True):
-                    spread[row, start:end] *= float(guilty)
+    def _check_credit(self) -> None:
+        """Refuse schemes that this run cannot serve."""
+        local = self.args.generation_batch_size // self.accelerator.num_processes
+        if "groups" in self._needs and local % self.num_generations:
+            kinds = ", ".join(scheme.kind for scheme in self._schemes if "groups" in scheme.needs)
+            raise ConfigurationError(
+                f"credit by {kinds} needs whole groups on each process: {local} rollouts of a process are no multiple "
+                f"of {self.num_generations}; take as many groups as processes or a multiple, or credit by trajectory"
+            )
+        for scheme in self._schemes:
+            if isinstance(scheme, Branches) and scheme.branches > self.num_generations - 2:
+                raise ConfigurationError(
+                    f"credit by branches: of {self.num_generations} rollouts in a group at most "
+                    f"{self.num_generations - 2} can be branches, not {scheme.branches}"
+                )
+            if isinstance(scheme, Branches) and scheme.choose == "entropy" and self.in_lock_step and not self.use_vllm:
+                raise ConfigurationError(
+                    "credit by branches: `choose: entropy` needs log-probabilities of what was sampled, which several "
+                    "processes without vLLM do not give; choose `divergence` or `random`"
+                )
+
+    def _credit(self, advantages: Sequence[float]) -> Advantages:
+        """Return the advantage of each turn of the batch just played."""
+        budget = max((scheme.calls for scheme in self._schemes if isinstance(scheme, LeaveOneOut)), default=0)
+        rollouts = rollouts_of(
+            self._transcripts, self._values, advantages, self._scores, self._needs, self._worth_of, budget
+        )
+        unseen = {} if self._said_unseen else unseen_components(self._schemes, rollouts)
+        for name, seen in unseen.items():
+            logger.warning("credit: no score has the component %r.%s", name, did_you_mean(name, seen))
+        self._said_unseen = self._said_unseen or any(rollout.components for rollout in rollouts)
+        return combined(self._schemes, rollouts)
+
+    def _worth_of(self, episode: Episode) -> float | None:
+        """Return what an episode played without a call is worth: by the environment's score, never by a judge's."""
+        return self._worth.of(episode.score())
+
+    def _charge(self, credit: Advantages, completions: Tensor) -> Tensor:
+        """Spread the advantages of turns over the tokens sampled in them; other tokens get none."""
+        spread = torch.zeros(completions.shape, dtype=torch.float32, device=completions.device)
+        for row, (transcript, advantages) in enumerate(zip(self._transcripts, credit, strict=True)):
+            for (start, end), advantage in zip(transcript.turns, advantages, strict=True):
+                spread[row, start:end] = advantage
         return spread
 
     @staticmethod
     def _informative(output: dict[str, Any]) -> dict[str, Any]:
-        chosen = (output["advantages"].abs() > 1e-3).reshape(len(output["advantages"]), -1).any(1)
+        # TRL divides rounding errors of float32 by 1e-4; credit by turns is computed in double precision.
+        least = 1e-3 if output["advantages"].ndim == 1 else 1e-6
+        chosen = (output["advantages"].abs() > least).reshape(len(output["advantages"]), -1).any(1)
         if not bool(chosen.any()):
             chosen[0] = True
         size = len(chosen)

@@ -126,7 +126,9 @@ class Pipeline:
         rng = Random(f"{settings.seed}/tasks")
         chosen = rng.sample(range(len(environment.tasks)), min(count, len(environment.tasks)))
         rows = [(chosen[index % len(chosen)], rng.getrandbits(31)) for index in range(count)]
-        keep = settings.rollout.keep or settings.grpo.rewards is not None
+        needs = frozenset[str]().union(*(scheme.needs for scheme in settings.grpo.credit))
+        replayed = bool(needs & {"counterfactuals", "branches"})
+        keep = settings.rollout.keep or settings.grpo.rewards is not None or replayed
         return EpisodeGRPOTrainer(
             rows=TaskRows(environment, environment.tasks, keep, settings.rollout.limits),
             codec=codec,

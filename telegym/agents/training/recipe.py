@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from telegym.agents.prompting import PromptProfile
+from telegym.agents.training.credit.schemes import AnyScheme, Branches, Trajectory, check, listed
 from telegym.core import settings
 from telegym.core.episode import Limits
 from telegym.core.errors import ConfigurationError, did_you_mean
@@ -179,9 +180,10 @@ class GrpoSettings(Settings):
     """Steps in which the learning rate rises."""
     schedule: str = "constant_with_warmup"
     """How the learning rate goes on, as transformers names it."""
-    credit: Literal["trajectory", "turn"] = "trajectory"
-    """`trajectory`: all turns of a rollout share its advantage; `turn`: a negative advantage falls only on the turns in
-    which a component of the score fell or a call failed."""
+    credit: tuple[AnyScheme, ...] = (Trajectory(),)
+    """How advantages are shared out among turns: a name, a mapping `{kind: ..., ...}` or a list of these, which are
+    added up with their weights: `trajectory`, `turn`, `grpo`, `dr_grpo`, `rloo`, `turns`, `calls`, `group_in_group`,
+    `leave_one_out`, `branches` (`telegym.agents.training.credit.schemes`)."""
     reward: dict[str, float] | None = Field(default_factory=_VALUE_ALONE.copy)
     """Weights of the score's `value` and of its components. Parts of a success give a signal where none succeeds; what
     is evaluated is the value alone. Null is the same as the value alone."""
@@ -201,6 +203,19 @@ class GrpoSettings(Settings):
             return load_reward_recipe(rewards) if isinstance(rewards, str) else rewards
         except ConfigurationError as error:
             raise ValueError(str(error)) from None
+
+    @field_validator("credit", mode="before")
+    @classmethod
+    def _list_credit(cls, credit: Any) -> Any:
+        return listed(credit)
+
+    @model_validator(mode="after")
+    def _fit_credit(self) -> Self:
+        check(self.credit)
+        for scheme in self.credit:
+            if isinstance(scheme, Branches) and scheme.branches > self.group_size - 2:
+                raise ValueError(f"credit: of {self.group_size} rollouts at most {self.group_size - 2} can be branches")
+        return self
 
     @model_validator(mode="after")
     def _one_reward(self) -> Self:

@@ -557,6 +557,11 @@ class Network(World):
         }
         return {"region": f"{self.region.archetype}-{self.region.seed}", "objects": changed}
 
+    def situation(self) -> str:
+        """Return a digest of the objects, standing alarms and conditions by name: without clock, history and events."""
+        standing = {"alarms": sorted(self.alarms), "conditions": sorted(str(key) for key in self.conditions)}
+        return sha256_hex(canonical_json({**self.physical_dump(), **standing}))
+
     def changed_objects(self) -> dict[str, Record]:
         """Return the objects that are not as the region was built, relations included."""
         found = ((name, self.objects.get(name) or self.relations.get(name)) for name in sorted(self.altered))

@@ -1,4 +1,4 @@
-"""Credit: which turns of a failed episode have to answer for it.
+"""Blame: which turns of a failed episode have to answer for it.
 
 A trajectory's advantage falls on all its tokens alike, though most turns of a failed episode are as they should be. The
 environment's own score tells more: a component that falls in a turn (something was damaged, a rule broken, the end
@@ -7,7 +7,10 @@ declared with the goal unmet) is that turn's doing.
 
 from __future__ import annotations
 
-from telegym.agents.training.rollouts import Transcript
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from telegym.agents.training.rollouts import Transcript
 
 __all__ = ["blamed_turns"]
 
