@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from itertools import pairwise
+from weakref import WeakValueDictionary
 
 import numpy as np
 import pytest
 
 from telegym.envs.base_station import radio
-from telegym.envs.base_station.memory import Recent
+from telegym.envs.base_station.memory import Latest, Recent
 from telegym.envs.base_station.objects import Emitter
 from telegym.envs.base_station.physics import load
 from telegym.envs.base_station.region import Region, build_region
@@ -34,8 +35,11 @@ def nothing_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def forget(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("_VIEWS", "_NETWORKS", "_LAYERS", "_LATEST"):
+    for name in ("_VIEWS", "_NETWORKS"):
         monkeypatch.setattr(radio, name, Recent(1 << 24))
+    for name in ("_LATEST", "_LATEST_VIEWS"):
+        monkeypatch.setattr(radio, name, Latest(256))
+    monkeypatch.setattr(radio, "_LAYERS", WeakValueDictionary())
 
 
 def situations(region: Region) -> Iterator[View]:
