@@ -24,8 +24,8 @@ def test_bands_are_of_indicators_and_carriers() -> None:
 
 def test_generated_regions_are_healthy() -> None:
     seen: list[tuple[int, int]] = []
-    report = health.check_health(9, seed=40, on_progress=lambda done, total: seen.append((done, total)))
-    assert report.passed and report.regions == 9 and seen[-1] == (9, 9)
+    report = health.check_health(24, seed=40, on_progress=lambda done, total: seen.append((done, total)))
+    assert report.passed and report.regions == 24 and seen[-1] == (24, 24)
     assert len(report.shares) == 8 and report.healthy <= report.cells
     assert not report.root_alarms and report.to_dict()["passed"] is True
 
