@@ -222,6 +222,8 @@ def _followed(case: _Case, stage: Stage) -> Steps[None]:
 def _is_doubtful(case: _Case) -> bool:
     """Return whether a search that ended without an obvious cause found nothing that explains the ticket."""
     found = _concluded(case)
+    if found.root_cause == "battery_capacity_degraded" and _RESERVE.search(case.briefing):
+        return not found.confirmed and not any(_ALARMED in item.content for item in case.records)
     return not found.confirmed or site_of(found.element_id) not in case.sites
 
 
@@ -241,7 +243,7 @@ def _complete(case: _Case, found: Hypothesis, limit: int) -> Steps[None]:
 def _obvious(case: _Case) -> Hypothesis | None:
     """Return a confirmed cause that could have led to what the ticket says, and does harm; None if there is none."""
     found = [item for item in case.possible() if item.status == "confirmed" and item.code not in WEAK]
-    outage = any(fact == "alarm.CELL_UNAVAILABLE" for _, fact in case.seen.facts)
+    outage = any(fact in ("alarm.CELL_UNAVAILABLE", "alarm.CELL_LOCKED") for _, fact in case.seen.facts)
     fitting = [item for item in found if _fits(case, item) and not (outage and item.code in CONSEQUENT)]
     return min(fitting, key=lambda item: _rank(case, item)) if fitting else None
 
@@ -286,7 +288,8 @@ def _by_elimination(case: _Case, found: Sequence[Hypothesis]) -> Diagnosis:
     return Diagnosis("", site, (), False, ("nothing was found",))
 
 
-_UNTESTED = ("not tested between", "has an active power alarm", "no tool")
+_ALARMED = "has an active power alarm"
+_UNTESTED = ("not tested between", _ALARMED, "no tool")
 """Why batteries could not be tested."""
 
 
@@ -316,7 +319,8 @@ def _rank(case: _Case, item: Hypothesis) -> tuple[float, ...]:
     """Order causes: at the ticket's site, strong ones before weak ones, at the ticket's cell, at the fullest link."""
     here = site_of(item.element_id) in case.sites
     cell = any(layer_sector_of(item.element_id) == layer_sector_of(name) for name in case.cells)
-    order, full = _ORDER.get(item.code, 0), case.number(item.element_id, "utilisation_pct")
+    order = _ORDER.get(item.code, 0)
+    full = max(case.number(item.element_id, name) for name in ("utilisation_pct", "kpi.backhaul_util_pct"))
     return (not _fits(case, item), item.code in WEAK, CONSEQUENT.get(item.code, 0), not here, not cell, order, -full)
 
 
@@ -393,7 +397,7 @@ def _around(case: _Case) -> Stage:
     """Take the nearest sites in where nobody can be asked: systems often mean a neighbour."""
     for site in case.sites[:1]:
         yield Call("get_topology", {"element_id": site, "layer": "radio", "depth": 1})
-        case.sites = (*case.sites, *case.near(site)[:NEIGHBOURS])
+        case.sites = tuple(dict.fromkeys([*case.sites, *case.near(site)[:NEIGHBOURS]]))
 
 
 NEIGHBOURS = 3
@@ -697,17 +701,22 @@ def _doubts(case: _Case) -> Stage:
     told = [int(found) for found in re.findall(r"(\d+) ?(?:min|分钟)", case.briefing)]
     if told:
         yield Call("get_element_info", {"element_id": case.sites[0]})
-        if _design_min(case, case.sites[0]) != max(told):
+        if case.wide or _design_min(case, case.sites[0]) != max(told):
             yield from _where(case)
-            yield Call("get_element_info", {"element_id": case.sites[0]})
-        if _design_min(case, case.sites[0]) != max(told):
-            yield Call("get_topology", {"element_id": case.sites[0], "layer": "radio", "depth": 1})
-            for site in case.near(case.sites[0])[:4]:
+            for site in [*case.sites, *case.near(case.sites[0])][:CANDIDATES]:
                 yield Call("get_element_info", {"element_id": site})
-                if _design_min(case, site) == max(told):
-                    case.sites = (site, *case.sites)
-                    break
+        known = [*case.sites, *case.near(case.sites[0])]
+        fitting = [site for site in known if _design_min(case, site) == max(told)]
+        case.sites = tuple(dict.fromkeys([*fitting, *case.sites]))
+        for site in fitting[:TESTED]:
+            yield from _tested(case, site)
     yield from _battery(case)
+
+
+CANDIDATES = 6
+"""Sites whose design is read where a ticket tells of another one than its site has."""
+TESTED = 3
+"""Batteries that are tested at most, of sites with the design that a ticket tells of."""
 
 
 def _design_min(case: _Case, site: str) -> int:
@@ -718,10 +727,14 @@ def _battery(case: _Case) -> Stage:
     if any(item.status == "confirmed" for item in case.possible()):
         return
     for site in case.sites[:1]:
-        yield Call("get_power_status", {"site_id": site})
-        yield Call("run_battery_test", {"site_id": site, "duration_minutes": 20})
-        if _RESERVE.search(case.briefing) and "not tested between" in case.records[-1].content:
-            yield from _later(case, site)
+        yield from _tested(case, site)
+
+
+def _tested(case: _Case, site: str) -> Stage:
+    yield Call("get_power_status", {"site_id": site})
+    yield Call("run_battery_test", {"site_id": site, "duration_minutes": 20})
+    if _RESERVE.search(case.briefing) and "not tested between" in case.records[-1].content:
+        yield from _later(case, site)
 
 
 def _later(case: _Case, site: str) -> Stage:
