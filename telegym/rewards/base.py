@@ -191,6 +191,8 @@ class Reward(ABC):
     """Whether a score depends on the other runs of the group. Groups are never cut."""
     persuadable: bool = False
     """Whether the words of a run could sway it, as they could a language model that judges."""
+    needs_signals: bool = False
+    """Whether it goes by `Run.signals`: what only the policy knows of its own tokens."""
 
     @abstractmethod
     def score(self, runs: Sequence[Run]) -> list[Score]:

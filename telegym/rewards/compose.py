@@ -121,6 +121,11 @@ class Composite(Reward):
         """Whether any component waits for others."""
         return any(component.waits for component in self.components.values())
 
+    @property
+    def needs_signals(self) -> bool:  # type: ignore[override]  # depends on the components
+        """Whether any component goes by what the policy knows of its tokens."""
+        return any(component.needs_signals for component in self.components.values())
+
     def _check(self) -> None:
         valid = [name for name in self.components if name not in (GROUP_MEAN, DROP, GUARDS)]
         if len(valid) < len(self.components):

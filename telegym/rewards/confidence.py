@@ -65,6 +65,8 @@ class Confidence(Reward):
 
     name = "confidence"
 
+    needs_signals = True
+
     def __init__(self, measure: Measure = "self_certainty") -> None:
         valid = get_args(Measure)
         if measure not in valid:

@@ -86,6 +86,8 @@ class ReferenceProbability(Reward):
 
     name = "reference_probability"
 
+    needs_signals = True
+
     def __init__(
         self,
         aggregation: Aggregation = "mean_prob",

@@ -217,7 +217,7 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         self._transcripts = transcripts
         scores = [transcript.episode.score() for transcript in transcripts]
         self._report(transcripts, scores)
-        judged = self._judge([transcript.episode for transcript in transcripts])
+        judged = self._judge(transcripts)
         self._scores = scores if judged is None else judged
         self._values = [self._reward.of(score) for score in self._scores]
         masks = [
@@ -233,11 +233,14 @@ class EpisodeGRPOTrainer(GRPOTrainer):
             **({"judged": judged} if judged is not None else {}),
         }
 
-    def _judge(self, episodes: Sequence[Episode]) -> list[Score] | None:
+    def _judge(self, transcripts: Sequence[Transcript]) -> list[Score] | None:
         """Return what the rewards make of the episodes of a batch, and log their parts."""
         if self.rewards is None:
             return None
-        judged = self.rewards.score([Run.of(episode) for episode in episodes])
+        runs = [Run.of(transcript.episode) for transcript in transcripts]
+        if self.rewards.needs_signals:
+            self._fill_signals(runs, transcripts)
+        judged = self.rewards.score(runs)
         mode = "train" if self.model.training else "eval"
         names = sorted({name for score in judged for name in score.components})
         figures = {f"rewards/{name}": [s.components[name] for s in judged if name in s.components] for name in names}
@@ -248,6 +251,15 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         if failed:
             logger.warning("%d of %d rollouts have no reward; the first: %s", len(failed), len(judged), failed[0])
         return judged
+
+    def _fill_signals(self, runs: Sequence[Run], transcripts: Sequence[Transcript]) -> None:
+        """Tell rewards what the policy knows of its own tokens."""
+        from telegym.agents.signals import signals_of_transcripts
+
+        model = self.accelerator.unwrap_model(self.model)
+        found = signals_of_transcripts(model, transcripts, temperature=self.temperature, tokens=self._forward_tokens)
+        for run, signals in zip(runs, found, strict=True):
+            run.signals = signals
 
     @property
     def in_lock_step(self) -> bool:

@@ -12,12 +12,14 @@ import pytest
 import torch
 from trl import GRPOConfig, GRPOTrainer
 
+from telegym.agents.signals import signals_of_transcripts
 from telegym.agents.training.grpo import EpisodeGRPOTrainer, Outcome, TaskRows, task_dataset
 from telegym.agents.training.rollouts import Transcript
 from telegym.core.score import Failure, Score
 from telegym.rewards.base import Reward, Run
-from telegym.rewards.combination import GateProduct
+from telegym.rewards.combination import GateProduct, Weighted
 from telegym.rewards.compose import Composite
+from telegym.rewards.confidence import Confidence
 from telegym.rewards.outcome import EnvironmentOutcome
 
 from .conftest import Policy
@@ -33,6 +35,7 @@ def make_trainer(
     kind: type[EpisodeGRPOTrainer] = EpisodeGRPOTrainer,
     on_rollouts: Any = None,
     rewards: Composite | None = None,
+    credit: Any = "trajectory",
     **config: Any,
 ) -> EpisodeGRPOTrainer:
     options: dict[str, Any] = {
@@ -58,6 +61,7 @@ def make_trainer(
         context=1024,
         on_rollouts=on_rollouts,
         rewards=rewards,
+        credit=credit,
         model=policy.model,
         args=GRPOConfig(output_dir=str(folder), **options),
         processing_class=policy.tokenizer,
@@ -261,6 +265,23 @@ def test_a_composition_can_be_the_reward(
     assert any(
         "4 of 16 rollouts have no reward; the first: brevity: no verdict" in each.message for each in caplog.records
     )
+
+
+def test_the_policy_tells_rewards_what_it_knows_of_its_own_tokens(
+    policy: Policy, environment: ToyEnvironment, tmp_path: Path
+) -> None:
+    seen: list[Transcript] = []
+    parts: dict[str, Reward] = {"outcome": EnvironmentOutcome(), "sureness": Confidence("mean_log_likelihood")}
+    rewards = Composite(parts, Weighted(parts={"outcome": 1.0, "sureness": 0.1}))
+    trainer = make_trainer(
+        policy, environment, tmp_path, EpisodeGRPOTrainer,
+        lambda step, transcripts, scores: seen.extend(transcripts), rewards, max_steps=1, learning_rate=0.0,
+    )  # fmt: skip
+    trainer.train()
+    expected = [sum(found.logprobs) / len(found.logprobs) for found in signals_of_transcripts(trainer.model, seen)]
+    logged = next(row for row in trainer.state.log_history if "reward" in row)
+    assert logged["rewards/failures"] == 0.0
+    assert logged["rewards/sureness"] == pytest.approx(sum(expected) / 16, rel=1e-4)
 
 
 def test_parts_of_a_success_can_be_rewarded() -> None:
