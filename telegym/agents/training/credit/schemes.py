@@ -181,7 +181,7 @@ class Turns(_ByTurns):
     R_it = sum over k >= t of discount^(k - t) * reward_ik; A_it = R_it normalised over the turns with the same number
     t in the group (`across: position`; GTPO, Ding et al., arXiv 2511.14846) or over all turns of the group
     (`across: group`). With `discount: 0` and `final: 0` it is the turn-level advantage of MT-GRPO (Zeng et al., arXiv
-    2505.11821), which is added to an outcome's.
+    2505.11821), which is added to an outcome's; the paper leaves it out in the last turn.
     """
 
     kind: Literal["turns"] = "turns"
