@@ -256,6 +256,10 @@ def _concluded(case: _Case) -> Diagnosis:
     if not chosen or (not confirmed and _RESERVE.search(case.briefing)):
         return _by_elimination(case, found)
     best = min(chosen, key=lambda item: _rank(case, item))
+    if best.code == "planned_work_alarms":
+        # Who works on purpose breaks nothing: what is broken as well is what the ticket is about.
+        broken = [item for item in confirmed if item.code not in WEAK | CONSEQUENT.keys() | _OF_WORK]
+        best = min(broken, key=lambda item: _rank(case, item)) if broken else best
     code, element = _named(case, best)
     weak = [
         item for item in confirmed if item.code == PAIRED.get(best.code) and item.code == "battery_capacity_degraded"
@@ -267,9 +271,7 @@ def _concluded(case: _Case) -> Diagnosis:
     return Diagnosis(
         code,
         element,
-        tuple(
-            _named(case, item) for item in confirmed if item.code == PAIRED.get(best.code) and _same_site(item, best)
-        ),
+        _beside(case, best, found),
         best.status == "confirmed",
         tuple(
             f"{case.records[call].call.name}: {case.records[call].content.splitlines()[0]}" for call in best.evidence
@@ -293,11 +295,17 @@ _UNTESTED = ("not tested between", _ALARMED, "no tool")
 """Why batteries could not be tested."""
 
 
+_OF_WORK = frozenset({"planned_work_alarms", "cell_left_locked"})
+"""Causes that planned work looks like."""
+
+
 def _beside(case: _Case, best: Hypothesis, found: Sequence[Hypothesis]) -> tuple[tuple[str, str], ...]:
-    """Return what else is wrong at the same place, of what goes together."""
-    pairs = [item for item in found if item.code == PAIRED.get(best.code) and item.status != "open"]
-    here = [item for item in pairs if _same_site(item, best)]
-    return (_named(case, here[0]),) if here else ()
+    """Return what else is wrong at the same place, of what goes together; shown, unless the test for it is missing."""
+    pairs = [item for item in found if item.code == PAIRED.get(best.code) and _same_site(item, best)]
+    shown = [item for item in pairs if item.status == "confirmed"]
+    if not shown and best.code == "external_interferer" and "run_pim_test" in case.missing:
+        shown = [item for item in pairs if item.status == "supported"][:1]
+    return tuple(_named(case, item) for item in shown)
 
 
 def _same_site(one: Hypothesis, other: Hypothesis) -> bool:
@@ -776,7 +784,13 @@ def _both_disturbances(case: _Case, found: Hypothesis) -> Stage:
         yield Call("run_pim_test", {"ru_id": f"RU-{cell[1:]}"})
 
 
+def _besides_work(case: _Case, found: Hypothesis) -> Stage:
+    """See what is wrong with nodes while somebody works on purpose."""
+    yield from _nodes(case)
+
+
 _PARTNERS: dict[str, Partner] = {
+    "planned_work_alarms": _besides_work,
     "utility_mains_outage": _how_long,
     "site_mains_breaker_trip": _how_long,
     "passive_intermodulation": _both_disturbances,
