@@ -264,6 +264,7 @@ def make_trace(final: Network, truth: CaseTruth, *, restored: bool, left_behind:
     ticket = truth.network.get(Ticket, truth.ticket_id)
     right = priorities(truth.network, ticket)
     seen = _seen_priorities(journal, ticket, right)
+    accepted = frozenset(right) | seen | (_WHILE_THERE if truth.intermittent else frozenset())
     faulty = _nameable(truth)
     main = fault_infos()[truth.defects[0].code] if truth.defects else None
     return Trace(
@@ -272,8 +273,8 @@ def make_trace(final: Network, truth: CaseTruth, *, restored: bool, left_behind:
         human=ticket.human,
         vip_requester=ticket.source == "enterprise_customer",
         true_priority=right[0],
-        accepted_priorities=frozenset(right) | seen | (_WHILE_THERE if truth.intermittent else frozenset()),
-        priority_set=ticket.priority in right,
+        accepted_priorities=accepted,
+        priority_set=ticket.priority in accepted,
         intermittent=truth.intermittent,
         children=truth.children,
         third_party=main.party if main is not None and truth.repairing else None,
