@@ -56,6 +56,7 @@ __all__ = [
     "measured_par",
     "outcome",
     "par_of",
+    "restored_by_others",
     "trace_of",
     "verdict_of",
     "violations_of",
@@ -142,7 +143,7 @@ def _case_score(episode: Episode, network: Network, truth: CaseTruth) -> Score:
     alone = truth.network.fork()
     alone.advance(max(network.now - alone.now, 0))
     left = left_behind(network)
-    restored = all(dealt_with(network, defect) for defect in truth.defects)
+    restored = restored_by_others(network, truth)
     verdict = _judge(episode, network, truth, restored=restored, left=left)
     par = par_of(episode)
     parts = {
@@ -191,7 +192,7 @@ def trace_of(episode: Episode) -> Trace:
     if not isinstance(network, Network):
         raise TypeError(f"the policy needs a Network, not a {type(network).__name__}")
     truth = truth_of(episode.task.data)
-    restored = all(dealt_with(network, defect) for defect in truth.defects)
+    restored = restored_by_others(network, truth)
     return make_trace(network, truth, restored=restored, left_behind=left_behind(network))
 
 
@@ -321,6 +322,16 @@ def _match(network: Network, defect: Defect, code: str, element: str) -> float:
     infos = fault_infos()
     related = code in infos and infos[code].family == infos[defect.code].family
     return 0.5 if related and element in {item.element_id for item in known} else 0.0
+
+
+def restored_by_others(network: Network, truth: CaseTruth) -> bool:
+    """Return whether all that third parties have to restore is restored, whatever the operator left undone.
+
+    Args:
+        network: The network at the end.
+        truth: What is true about the case.
+    """
+    return all(dealt_with(network, defect) for defect in truth.defects if fault_infos()[defect.code].party)
 
 
 def dealt_with(network: Network, defect: Defect) -> bool:

@@ -13,7 +13,8 @@ from telegym.core.task import Task
 from telegym.envs.base_station import dependencies as works
 from telegym.envs.base_station.cases import TICKET, namings, truth_of
 from telegym.envs.base_station.environment import BaseStation
-from telegym.envs.base_station.faults import fault_infos
+from telegym.envs.base_station.facts import CaseTruth
+from telegym.envs.base_station.faults import fault, fault_infos
 from telegym.envs.base_station.network import Network
 from telegym.envs.base_station.objects import Cell
 from telegym.envs.base_station.outcome import (
@@ -23,11 +24,14 @@ from telegym.envs.base_station.outcome import (
     WEIGHTS,
     cost_eur,
     par_of,
+    restored_by_others,
     verdict_of,
     violations_of,
 )
 from telegym.envs.base_station.players.oracle import oracle
 from telegym.envs.base_station.players.steps import play
+from tests.tools.base_station.worlds import TICKET as CARRIED
+from tests.tools.base_station.worlds import town
 
 
 def first(kind: str, seed: int = 6, **options: Any) -> Task:
@@ -212,6 +216,21 @@ def test_the_par_belongs_to_a_version_of_the_policy() -> None:
     )
     assert known == tuple(task.data["par"])
     assert longer.minutes > known.minutes
+
+
+def test_others_have_restored_service_when_their_part_is_done() -> None:
+    network = town()
+    defects = tuple(fault(code).inject(network, "PWR-004", None, seed=1) for code in ("utility_mains_outage", WORN))
+    begun = CaseTruth(network.fork(), defects, CARRIED)
+    assert not restored_by_others(network, begun)
+    fault(WORN).undo(network, defects[1])
+    assert not restored_by_others(network, begun)
+    other = begun.network.fork()
+    fault("utility_mains_outage").undo(other, defects[0])
+    assert restored_by_others(other, begun)
+
+
+WORN = "battery_capacity_degraded"
 
 
 def test_questions_are_worth_their_answer_and_a_little_for_few_calls() -> None:

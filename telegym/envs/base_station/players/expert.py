@@ -9,6 +9,7 @@ from telegym.envs.base_station.cases import TICKET
 from telegym.envs.base_station.players.desk import Desk, fields, rows, site_of
 from telegym.envs.base_station.players.diagnosis import Diagnosis, diagnose
 from telegym.envs.base_station.players.remedies import remedy_of
+from telegym.envs.base_station.players.remedies.power import POLL_MIN, without_mains
 from telegym.envs.base_station.players.steps import Call, Reply, Steps, without_repeats
 from telegym.envs.base_station.policy.constants import PolicyConstants
 from telegym.envs.base_station.questions import Question, ask
@@ -48,7 +49,9 @@ def expert(episode: Episode) -> Steps[None]:
     found = found if found.root_cause else UNKNOWN._replace(element_id=found.element_id)
     yield from _set_priority(desk)
     causes = [(found.root_cause, found.element_id), *found.additional]
-    resolution = yield from _repair(desk, causes, acting=acting)
+    notices = known.get(_key(Call("get_external_notices", {})))
+    zone = _zone(notices.text if notices is not None else "", found.element_id)
+    resolution = yield from _repair(desk, causes, zone, acting=acting)
     additional = [f"{code}@{element}" for code, element in found.additional]
     yield from desk.support(found.element_id)
     yield from desk.submit(found.root_cause, found.element_id, additional)
@@ -130,7 +133,28 @@ def _is_cell(name: str) -> bool:
     return name.startswith("S") and name.count("-") == 2
 
 
-def _repair(desk: Desk, causes: list[tuple[str, str]], *, acting: bool) -> Steps[str]:
+def _zone(notices: str, element: str) -> list[str]:
+    """Return the sites that notices of a power cut name together with the site of an element."""
+    cuts = [row["scope"].split("|") for row in rows(notices, "kind") if row["kind"] == "utility_outage"]
+    near = [names for names in cuts if site_of(element) in names]
+    return list(dict.fromkeys(name for names in near for name in names if site_of(name) == name))
+
+
+def _until_mains_are_back(desk: Desk, sites: list[str]) -> Steps[None]:
+    """Wait until all sites of a power cut have mains: the one that was asked about may be restored first."""
+    for site in sites:
+        for _ in range(MOST_POLLS):
+            power = yield from desk.do("get_power_status", site_id=site)
+            if not power.error and not without_mains(power.text):
+                break
+            yield from desk.wait(POLL_MIN)
+
+
+MOST_POLLS = 10
+"""Times that the mains of a site are looked at, at most."""
+
+
+def _repair(desk: Desk, causes: list[tuple[str, str]], zone: list[str], *, acting: bool) -> Steps[str]:
     """Look at what was found once more, repair it and verify; return how the ticket is to be closed."""
     resolution, seen = "monitoring_handed_over", ""
     main, element = causes[0]
@@ -142,6 +166,8 @@ def _repair(desk: Desk, causes: list[tuple[str, str]], *, acting: bool) -> Steps
             seen = yield from remedy.look(desk, name)
             if acting:
                 resolution = yield from remedy.work(desk, name, seen)
+            if acting and code == "utility_mains_outage":
+                yield from _until_mains_are_back(desk, zone)
     if not acting or not element:
         return resolution if element else "no_fault_found"
     repeated = main in COME_AND_GO or (yield from _comes_and_goes(desk, element))

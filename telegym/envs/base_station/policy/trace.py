@@ -146,7 +146,7 @@ class Trace:
     hand_over_allowed: bool = False
     """Whether the case may be closed while that party still works."""
     restored: bool = True
-    """Whether service is restored at the end."""
+    """Whether what third parties have to restore is restored at the end."""
     left_behind: tuple[str, ...] = ()
     """Temporary changes, locks and work that are still there at the end."""
     faulty: frozenset[str] = frozenset()

@@ -16,7 +16,7 @@ from telegym.core.messages import ToolCall
 from telegym.envs.base_station.facts import make_trace
 from telegym.envs.base_station.impact import loss
 from telegym.envs.base_station.network import Network
-from telegym.envs.base_station.outcome import dealt_with, harmed, left_behind
+from telegym.envs.base_station.outcome import dealt_with, harmed, left_behind, restored_by_others
 from telegym.envs.base_station.policy import judge
 from telegym.envs.base_station.process.records import Ticket
 from telegym.rewards.reasonableness.base_station.case import Act, Case
@@ -112,7 +112,7 @@ def _standing(case: Case, network: Network) -> Standing:
     alone.advance(max(network.now - alone.now, 0))
     dealt = frozenset(defect.element_id for defect in truth.defects if dealt_with(network, defect))
     left = left_behind(network)
-    trace = make_trace(network, truth, restored=len(dealt) == len(truth.defects), left_behind=left)
+    trace = make_trace(network, truth, restored=restored_by_others(network, truth), left_behind=left)
     return Standing(
         dealt,
         network.get(Ticket, truth.ticket_id).closed_s is not None,

@@ -8,7 +8,7 @@ from telegym.envs.base_station.players.desk import Desk, fields, site_of
 from telegym.envs.base_station.players.remedies.registry import Remedy, register
 from telegym.envs.base_station.players.steps import Steps
 
-__all__: list[str] = []
+__all__ = ["POLL_MIN", "without_mains"]
 
 MAX_OUTAGE_MIN = 1200
 """For how long somebody waits for the mains."""
@@ -139,12 +139,13 @@ def _bring_generator(desk: Desk, site: str, state: dict[str, str]) -> Steps[str 
     order = yield from desk.send(site, "mobile_generator", [])
     if order is not None:
         power = yield from desk.do("get_power_status", site_id=site)
-        if _without_mains(power.text):
+        if without_mains(power.text):
             yield from desk.instruct(order, "connect_mobile_generator")
     return order
 
 
-def _without_mains(text: str) -> bool:
+def without_mains(text: str) -> bool:
+    """Return whether a site whose power status was read has no mains."""
     return fields(text).get("mains_voltage_v", "").split("|")[0] in ("0", "")
 
 
@@ -152,7 +153,7 @@ def _await_mains(desk: Desk, site: str) -> Steps[None]:
     end = desk.elapsed + MAX_OUTAGE_MIN
     while desk.elapsed < end:
         power = yield from desk.do("get_power_status", site_id=site)
-        if not power.error and not _without_mains(power.text):
+        if not power.error and not without_mains(power.text):
             return
         yield from desk.wait(POLL_MIN)
 
