@@ -27,6 +27,7 @@ _ENTRY_POINTS: dict[str, str] = {
     "consistency": "telegym.rewards.consistency:Consistency",
     "rubric": "telegym.rewards.rubrics:RubricReward",
     "reasonableness": "telegym.rewards.reasonableness:Reasonableness",
+    "fallible-judge": "telegym.rewards.fallible:FallibleJudge",
     "judge": "telegym.agents.judging:ModelJudge",
     "judged-text": "telegym.agents.judging:JudgedText",
 }
