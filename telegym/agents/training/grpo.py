@@ -43,6 +43,7 @@ from telegym.agents.training.credit import (
     schemes_of,
     unseen_components,
 )
+from telegym.agents.training.keeping import Stateful
 from telegym.agents.training.rollouts import OnEnd, Player, Transcript, branch_of, play
 from telegym.agents.training.scoring import score_tokens
 from telegym.core.environment import Environment
@@ -198,6 +199,11 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         if self.use_vllm:
             self.vllm_generation.max_completion_length = turn_tokens
         self._check_credit()
+
+    @property
+    def stateful(self) -> dict[str, Stateful]:
+        """Parts that remember something from step to step, by name; checkpoints keep it."""
+        return {"rewards": self.rewards} if self.rewards is not None else {}
 
     # --- rollouts ---------------------------------------------------------------------------------------
 

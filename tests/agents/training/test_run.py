@@ -17,7 +17,7 @@ import yaml
 from rich.console import Console
 
 from telegym.agents.local import LocalAgent
-from telegym.agents.training.pipeline import _RewardKeeper
+from telegym.agents.training.keeping import Keeper
 from telegym.agents.training.recipe import Recipe
 from telegym.agents.training.run import RunFolder, RunResult, train
 from telegym.core.errors import ConfigurationError
@@ -26,7 +26,7 @@ from telegym.envs.registry import register_environment
 from telegym.rewards.base import Run
 
 ROOT = Path(__file__).resolve().parents[3]
-TIMES = ("step_time", "time", "runtime", "per_second")
+TIMES = ("time", "second")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -142,7 +142,7 @@ def test_a_run_by_a_rewards_recipe_can_be_judged_again(taught_folder: str, tmp_p
     kept = folder.checkpoints / "checkpoint-2" / "rewards-0.json"
     assert [tuple(each) for each in json.loads(kept.read_text())] == again.state()
     fresh = made.grpo.rewards.build()
-    _RewardKeeper(fresh, kept.name, kept.parent)
+    Keeper({"rewards": fresh}, kept.parent)
     assert fresh.state() == again.state() != []
 
 
