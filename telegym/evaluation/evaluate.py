@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -43,6 +44,9 @@ __all__ = [
 
 Scorer = Callable[[Episode], Score]
 
+_OF_RULES = frozenset({"policy", "share_policy"})
+_RULE = re.compile(r"R\d+")
+
 
 class Outcome(BaseModel):
     """How one episode went."""
@@ -75,6 +79,18 @@ class Outcome(BaseModel):
     """Named parts of the value."""
     reasons: tuple[str, ...] = ()
     """What cost something."""
+
+    @property
+    def violations(self) -> tuple[str, ...] | None:
+        """Names of the rules that were broken, one for each violation; None if the score does not speak of rules.
+
+        A score that does has the component `policy` or `share_policy`. Its reasons then begin with the name of the rule
+        and a colon, for violations: `R19: …`, or `refuel: …` beside a component `rule:refuel`.
+        """
+        if self.components.keys().isdisjoint(_OF_RULES):
+            return None
+        named = (reason.partition(": ")[0] for reason in self.reasons if ": " in reason)
+        return tuple(name for name in named if _RULE.fullmatch(name) or f"rule:{name}" in self.components)
 
     @classmethod
     def of(cls, episode: Episode, score: Score | None = None) -> Outcome:
