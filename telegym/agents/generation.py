@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ from transformers import PreTrainedModel
 from transformers.cache_utils import Cache
 from transformers.modeling_utils import AttentionInterface
 
-__all__ = ["Advance", "GenerationEngine", "SampledTurn", "Sampling", "Session", "evaluating"]
+__all__ = ["Advance", "GenerationEngine", "Partner", "SampledTurn", "Sampling", "Session", "evaluating"]
 
 _ATTENTION = "telegym_rows"
 _READ_TOKENS = 8192
@@ -63,6 +63,22 @@ class SampledTurn:
 
 Advance = Callable[[Sequence[SampledTurn]], Sequence["Sequence[int] | None"]]
 """Answers turns: for each one the tokens that follow it, or None where the conversation is over."""
+
+
+class Partner(Protocol):
+    """Answers turns that take time to answer."""
+
+    def ask(self, turns: Sequence[SampledTurn]) -> None:
+        """Begin to answer turns that have just ended, if any have."""
+        ...
+
+    def answers(self, *, idle: bool) -> Sequence[tuple[int, Sequence[int] | None]]:
+        """Return answers: conversations, and what follows their turns, or None where they are over.
+
+        Args:
+            idle: Whether the model has nothing to write: then there is at least one answer.
+        """
+        ...
 
 
 @dataclass(slots=True)
@@ -193,8 +209,9 @@ class Session:
 
     @property
     def busy(self) -> bool:
-        """Whether any conversation is at the model's turn."""
-        return bool(self._waiting) or any(not row.resting for row in self._rows.values())
+        """Whether any conversation is at the model's turn, and has a row or can be given one."""
+        admissible = bool(self._waiting) and len(self._rows) < self._limit
+        return admissible or any(not row.resting for row in self._rows.values())
 
     def step(self) -> list[SampledTurn]:
         """Write one token in each conversation at the model's turn, or read what is new in some; return ended turns."""
@@ -325,6 +342,11 @@ class GenerationEngine:
         self._sampling = sampling or Sampling()
         self._rows = rows
 
+    @property
+    def context(self) -> int:
+        """The most tokens of a conversation."""
+        return self._sampling.context
+
     def session(self) -> Session:
         """Return an empty session, to be used within `evaluating(model)`."""
         return Session(self._model, self._stop_ids, self._sampling, self._rows)
@@ -338,16 +360,43 @@ class GenerationEngine:
             advance: Called with the turns that have just ended; gives the tokens that follow.
         """
         with evaluating(self._model):
-            session = self.session()
-            for index, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
-                session.start(index, prompt, random.Random(seed))
+            session = self._begun(prompts, seeds)
             while session.busy:
                 turns = session.step()
                 for turn, suffix in zip(turns, advance(turns) if turns else (), strict=True):
-                    if suffix is None:
-                        session.drop(turn.index)
-                    else:
-                        session.extend(turn.index, suffix)
+                    _go_on(session, turn.index, suffix)
+
+    def run_beside(self, prompts: Sequence[Sequence[int]], seeds: Sequence[str], partner: Partner) -> None:
+        """Play conversations to their ends, going on with some while others are answered.
+
+        Args:
+            prompts: Tokens of each conversation up to the model's first turn, at least one.
+            seeds: Seed of each conversation's random stream.
+            partner: Answers turns.
+        """
+        with evaluating(self._model):
+            session = self._begun(prompts, seeds)
+            asked = 0
+            while session.busy or asked:
+                turns = session.step() if session.busy else []
+                partner.ask(turns)
+                asked += len(turns)
+                for index, suffix in partner.answers(idle=not session.busy) if asked else ():
+                    asked -= 1
+                    _go_on(session, index, suffix)
+
+    def _begun(self, prompts: Sequence[Sequence[int]], seeds: Sequence[str]) -> Session:
+        session = self.session()
+        for index, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
+            session.start(index, prompt, random.Random(seed))
+        return session
+
+
+def _go_on(session: Session, index: int, suffix: Sequence[int] | None) -> None:
+    if suffix is None:
+        session.drop(index)
+    else:
+        session.extend(index, suffix)
 
 
 def _draw(logits: Tensor, uniform: list[float], sampling: Sampling) -> tuple[list[int], list[float] | None]:

@@ -7,17 +7,26 @@ episode decides when it is over; the transcript only knows the limits of the con
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from telegym.agents.prompting import ChatCodec
+from telegym.agents.training.hands import Hands, first_of
+from telegym.agents.training.timing import StepClock
 from telegym.core.episode import EndReason, Episode
 from telegym.core.errors import TeleGymError
+from telegym.core.messages import Message
 
 if TYPE_CHECKING:
     from telegym.agents.generation import GenerationEngine, SampledTurn
 
-__all__ = ["OnEnd", "Player", "Transcript", "branch_of", "play"]
+__all__ = ["OnEnd", "Player", "ToolOrder", "Transcript", "branch_of", "play"]
+
+ToolOrder = Literal["fixed", "free"]
+"""When a rollout goes on whose tools run in threads: `fixed`, when the tools of all have answered; `free`, when its own
+have. With `free` it depends on the time tools take which rollouts share a batch of generation, and so how sampling is
+rounded."""
 
 
 @dataclass(slots=True)
@@ -97,6 +106,9 @@ class Player:
         on_end: Hears of each episode that has ended.
         watch: Whether to score each episode after every turn.
         situations: Whether to note the world's situation after every turn.
+        context: The most tokens of prompt and completion together; an episode that would need more is cut off.
+        hands: Plays the turns; by default one after the other.
+        clock: Measures what the environment takes.
     """
 
     def __init__(
@@ -107,49 +119,119 @@ class Player:
         on_end: OnEnd | None = None,
         watch: bool = False,
         situations: bool = False,
+        context: int | None = None,
+        hands: Hands | None = None,
+        clock: StepClock | None = None,
     ) -> None:
-        self.transcripts = [
-            item if isinstance(item, Transcript) else Transcript(item, codec.prompt(item)) for item in episodes
-        ]
+        self._clock = clock or StepClock()
+        with self._clock.phase("environment"):
+            self.transcripts = [
+                item if isinstance(item, Transcript) else Transcript(item, codec.prompt(item)) for item in episodes
+            ]
         self._codec = codec
-        self._limit = completion_tokens
+        self._completion_tokens = completion_tokens
+        self._context = context
         self._on_end = on_end
         self._watch = watch
         self._situations = situations
+        self._hands = hands or Hands()
+        self._begun: dict[int, Future[list[Message]] | None] = {}
+        self._over: set[int] = set()
         for transcript in self.transcripts:
             if transcript.parent is None:
                 self._look(transcript)
 
     def advance(self, turns: Sequence[SampledTurn]) -> list[list[int] | None]:
         """Play ended turns; return the tokens up to the next turn of each, or None where the episode is over."""
-        return [self._advance(turn) for turn in turns]
+        self.begin(turns)
+        return [self.finish(turn.index) for turn in turns]
 
-    def _advance(self, turn: SampledTurn) -> list[int] | None:
+    def begin(self, turns: Sequence[SampledTurn]) -> None:
+        """Have ended turns played, each to be taken up with `finish`."""
+        with self._clock.phase("environment"):
+            for turn in turns:
+                self._begun[turn.index] = self._begin(turn)
+
+    def pending(self, *, played: bool = False) -> list[int]:
+        """Return which episodes have a turn to be taken up, in a fixed order; by request only what can be at once."""
+        return sorted(index for index, job in self._begun.items() if not played or job is None or job.done())
+
+    def wait(self) -> None:
+        """Wait until one of the turns begun has been played."""
+        with self._clock.phase("environment"):
+            first_of([job for job in self._begun.values() if job is not None])
+
+    def finish(self, index: int) -> list[int] | None:
+        """Return the tokens up to the next turn of an episode, or None where it is over; wait for its tools."""
+        transcript, job = self.transcripts[index], self._begun.pop(index)
+        with self._clock.phase("environment"):
+            suffix = None if job is None else self._taken(transcript, job.result())
+            if suffix is None or len(transcript.completion) + len(suffix) >= self._limit(transcript):
+                self._end(index)
+                return None
+            _append(transcript, suffix, 0, None)
+            return suffix
+
+    def close(self) -> None:
+        """Cut off the episodes that the model gave up without an end."""
+        for index in range(len(self.transcripts)):
+            if index not in self._over:
+                self._end(index)
+
+    def _begin(self, turn: SampledTurn) -> Future[list[Message]] | None:
+        """Append a turn and have it played, unless it was cut."""
         transcript = self.transcripts[turn.index]
-        room = self._limit - len(transcript.completion)
+        room = max(0, self._limit(transcript) - len(transcript.completion))
         ids, cut = turn.ids[:room], len(turn.ids) > room or not turn.complete
         transcript.turns.append((len(transcript.completion), len(transcript.completion) + len(ids)))
         _append(transcript, ids, 1, turn.logprobs)
-        suffix = None if cut else self._answer(transcript, ids)
-        if suffix is None or len(transcript.completion) + len(suffix) >= self._limit:
-            if not transcript.episode.done:
-                transcript.episode.truncate(EndReason.TOKEN_LIMIT)
-            if self._on_end is not None:
-                self._on_end(transcript)
+        self._clock.count(len(ids))
+        if cut:
             return None
-        _append(transcript, suffix, 0, None)
-        return suffix
+        text, episode = self._codec.text(ids), transcript.episode
+        return self._hands.give(lambda: episode.step(text))
 
-    def _answer(self, transcript: Transcript, ids: list[int]) -> list[int] | None:
-        messages = transcript.episode.step(self._codec.text(ids))
+    def _limit(self, transcript: Transcript) -> int:
+        """Return the most tokens after a prompt."""
+        if self._context is None:
+            return self._completion_tokens
+        return min(self._completion_tokens, self._context - len(transcript.prompt))
+
+    def _taken(self, transcript: Transcript, messages: Sequence[Message]) -> list[int] | None:
         self._look(transcript)
         return None if transcript.episode.done else self._codec.suffix(messages)
 
+    def _end(self, index: int) -> None:
+        transcript = self.transcripts[index]
+        self._over.add(index)
+        if not transcript.episode.done:
+            transcript.episode.truncate(EndReason.TOKEN_LIMIT)
+        if self._on_end is not None:
+            self._on_end(transcript)
+
     def _look(self, transcript: Transcript) -> None:
-        if self._watch:
-            transcript.components.append(transcript.episode.score().components)
-        if self._situations:
-            transcript.situations.append(transcript.episode.world.situation())
+        with self._clock.phase("reward"):
+            if self._watch:
+                transcript.components.append(transcript.episode.score().components)
+            if self._situations:
+                transcript.situations.append(transcript.episode.world.situation())
+
+
+class _Overlapping:
+    """Lets generation go on while episodes play."""
+
+    def __init__(self, player: Player, order: ToolOrder) -> None:
+        self._player = player
+        self._free = order == "free"
+
+    def ask(self, turns: Sequence[SampledTurn]) -> None:
+        self._player.begin(turns)
+
+    def answers(self, *, idle: bool) -> list[tuple[int, list[int] | None]]:
+        if self._free and idle:
+            self._player.wait()
+        places = self._player.pending(played=self._free) if self._free or idle else []
+        return [(index, self._player.finish(index)) for index in places]
 
 
 def play(
@@ -161,11 +243,14 @@ def play(
     on_end: OnEnd | None = None,
     watch: bool = False,
     situations: bool = False,
+    threads: int = 0,
+    order: ToolOrder = "fixed",
+    clock: StepClock | None = None,
 ) -> list[Transcript]:
     """Play episodes with one model to their ends.
 
     Args:
-        engine: Samples; its context must hold prompt and completion.
+        engine: Samples; an episode that does not fit into its context is cut off.
         codec: Turns episodes into tokens.
         episodes: What is played, from the start or (`branch_of`) from a later turn.
         seeds: Seed of each episode's sampling.
@@ -173,10 +258,19 @@ def play(
         on_end: Hears of each episode that has ended.
         watch: Whether to score each episode after every turn.
         situations: Whether to note the world's situation after every turn.
+        threads: In how many threads turns are played, beside generation; up to 1 means in this one, between its steps.
+        order: When an episode goes on whose turn was played in a thread.
+        clock: Measures generation and environment.
     """
-    player = Player(codec, episodes, completion_tokens, on_end, watch, situations)
-    begun = [transcript.prompt + transcript.completion for transcript in player.transcripts]
-    engine.run(begun, seeds, player.advance)
+    clock = clock or StepClock()
+    with clock.phase("generation"), Hands(threads) as hands:
+        player = Player(codec, episodes, completion_tokens, on_end, watch, situations, engine.context, hands, clock)
+        begun = [transcript.prompt + transcript.completion for transcript in player.transcripts]
+        if threads > 1:
+            engine.run_beside(begun, seeds, _Overlapping(player, order))
+        else:
+            engine.run(begun, seeds, player.advance)
+        player.close()
     return player.transcripts
 
 
