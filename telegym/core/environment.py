@@ -7,6 +7,7 @@ environment, the rollout, the trainer, the servers and the player work with any 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from telegym.core.messages import Message
@@ -71,6 +72,16 @@ class Environment(ABC):
     @abstractmethod
     def score(self, episode: Episode) -> Score:
         """Return the outcome score of an episode, ended or not."""
+
+    def bucket(self, labels: Mapping[str, Any]) -> str:
+        """Return which tasks a task is alike: those of one bucket are about as hard.
+
+        Training chooses tasks by how often those of each bucket were solved.
+
+        Args:
+            labels: The task's labels.
+        """
+        return str(labels.get("family") or "all")
 
     def hint(self, episode: Episode) -> Message | None:
         """Return the oracle's next message from here, or None if it has none."""

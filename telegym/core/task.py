@@ -135,6 +135,10 @@ class TaskSet(Sequence[Task]):
             hint = did_you_mean(task_id, self._by_id)
             raise TaskError(f"no task {task_id!r} among the {len(self)} tasks of this set.{hint}") from None
 
+    def labels_of(self, index: int) -> Mapping[str, Any]:
+        """Return the labels of the task at a position; a set that makes its tasks may know them before."""
+        return self[index].labels
+
     def split(self, name: str) -> TaskSet:
         """Return the tasks of one split, in the order of the set.
 

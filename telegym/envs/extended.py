@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from telegym.core.environment import Environment
@@ -73,6 +73,10 @@ class ExtendedEnvironment(Environment):
     def user(self, task: Task, seed: int) -> User | None:
         """Return the simulated user, if there is one."""
         return self.base.user(task, seed)
+
+    def bucket(self, labels: Mapping[str, Any]) -> str:
+        """Return the bucket in the environment it extends."""
+        return self.base.bucket(labels)
 
     def score(self, episode: Episode) -> Score:
         """Return the outcome score of an episode."""

@@ -179,16 +179,19 @@ class DeviationFilter:
         Args:
             groups: Rewards of the runs of each group; a group of fewer than two runs deviates by 0.
         """
+        kept = [self.keeps(group) for group in groups]
         self.steps += 1
         deviations = [_deviation(group) for group in groups]
-        kept = [self._kept(deviation) for deviation in deviations]
         if deviations and self.steps >= self.starts:
             mean = _mean(deviations)
             self.average = mean if self.average is None else self.decay * self.average + (1 - self.decay) * mean
         return kept
 
-    def _kept(self, deviation: float) -> bool:
-        return self.steps < self.filters or self.average is None or deviation >= self.beta * self.average
+    def keeps(self, group: Sequence[float]) -> bool:
+        """Return whether a group of the next step will be kept; asking changes nothing."""
+        if self.steps + 1 < self.filters or self.average is None:
+            return True
+        return _deviation(group) >= self.beta * self.average
 
     def state(self) -> dict[str, float | int | None]:
         """Return all of it as JSON values."""

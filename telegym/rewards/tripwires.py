@@ -184,6 +184,10 @@ class Tripwired(Environment):
         """Return the wrapped environment's user."""
         return self.inner.user(task, seed)
 
+    def bucket(self, labels: Mapping[str, Any]) -> str:
+        """Return the wrapped environment's bucket."""
+        return self.inner.bucket(labels)
+
     def hint(self, episode: Episode) -> Message | None:
         """Return what the wrapped environment's oracle would do next."""
         return self.inner.hint(episode)

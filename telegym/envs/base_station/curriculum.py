@@ -84,10 +84,10 @@ class Bucket(NamedTuple):
         return cls(family, int(level))
 
 
-def bucket_of(task: Task) -> Bucket:
-    """Return the bucket of a task."""
-    family = _family(str(task.labels["kind"]), str(task.labels["family"]))
-    return Bucket(family, int(str(task.labels["level"])))
+def bucket_of(task: Task | Mapping[str, Any]) -> Bucket:
+    """Return the bucket of a task, or of a task with these labels."""
+    labels = task.labels if isinstance(task, Task) else task
+    return Bucket(_family(str(labels["kind"]), str(labels["family"])), int(str(labels["level"])))
 
 
 def _family(kind: str, family: str) -> str:

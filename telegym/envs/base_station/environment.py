@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -128,6 +128,12 @@ class BaseStation(Environment):
     def score(self, episode: Episode) -> Score:
         """Return the strict score: the case is diagnosed, repaired and closed, and nothing else was harmed."""
         return outcome(episode)
+
+    def bucket(self, labels: Mapping[str, Any]) -> str:
+        """Return the family of the cause, or the kind of the case, and its level, for example `power/2`."""
+        from telegym.envs.base_station.curriculum import bucket_of
+
+        return bucket_of(labels).name
 
     def hint(self, episode: Episode) -> Message | None:
         """Return what the oracle would do next."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, get_args
 
 from telegym.core.environment import Environment
@@ -211,6 +211,10 @@ class Tau2Telecom(Environment):
         if self.scoring == "benchmark":
             return official_score(episode)
         return strict_score(episode, self.case(episode.task))
+
+    def bucket(self, labels: Mapping[str, Any]) -> str:
+        """Return what the customer wants and how many faults are in the way, for example `mms_issue/3`."""
+        return f"{labels.get('family') or 'other'}/{len(labels.get('faults') or ())}"
 
     def hint(self, episode: Episode) -> Message | None:
         """Return the oracle's next message."""

@@ -10,6 +10,7 @@ Tasks are made when they are asked for: a set of any size costs nothing until it
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from random import Random
 from typing import Any, Literal, NamedTuple, get_args
@@ -97,6 +98,11 @@ class NativeTasks(GeneratedTasks):
         """Make the task at a position."""
         draw = self._draw(index)
         return _make_task(self._id(index, draw), draw, self.split_name)
+
+    def labels_of(self, index: int) -> Mapping[str, Any]:
+        """Return the labels of the task at a position, without making the task."""
+        draw = self._draw(index)
+        return _labels(draw.composition, draw.persona, self.split_name)
 
     def claimed_index(self, task_id: str) -> int | None:
         """Return the position that an id claims to be of."""
@@ -189,19 +195,23 @@ def _make_task(task_id: str, draw: _Draw, split: str) -> Task:
         initialization=calls,
         actions=solution(composition, subject, phrases("tickets")["transfer_summary"]),
         assertions=goal(composition, subject),
-        labels={
-            "family": composition.family,
-            "persona": persona,
-            "faults": list(composition.faults),
-            "expected_failure": composition.expected_failure,
-            "split": split,
-        },
+        labels=_labels(composition, persona, split),
         data={
             "records": {"agent": agent, "user": phone},
             "scenario": scenario,
             "reward_basis": ["ENV_ASSERTION", "ACTION"] if composition.expected_failure else ["ENV_ASSERTION"],
         },
     )
+
+
+def _labels(composition: Composition, persona: Persona, split: str) -> dict[str, str | int | bool | list[str] | None]:
+    return {
+        "family": composition.family,
+        "persona": persona,
+        "faults": list(composition.faults),
+        "expected_failure": composition.expected_failure,
+        "split": split,
+    }
 
 
 _ABROAD = FunctionCall(target="user", name="set_user_location", arguments={"abroad": True})
