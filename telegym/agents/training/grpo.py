@@ -5,8 +5,10 @@ TRL gives the losses, the optimizer, logging, checkpoints, vLLM, adapters and di
 - rollouts are played by episodes: an episode decides when it is over and answers malformed calls; its tools run for all
   samples in one pass; rollouts cut off by a limit are marked as such whatever their last token is;
 - tokens are only appended, never sampled text tokenised again (`telegym.agents.prompting`);
-- on a single process, generation keeps the cache across turns, and the loss is computed on the sampled tokens of the
-  rollouts whose advantage is not zero: the same gradient for a fraction of the work;
+- without vLLM and with whole weights on each process, generation keeps the cache across turns, and samples the same
+  whatever the number of processes;
+- on a single process, the loss is computed on the sampled tokens of the rollouts whose advantage is not zero: the same
+  gradient for a fraction of the work;
 - a rollout without a score (the infrastructure or a judge failed) is left out of its group, never scored as zero;
 - by recipe, credit is given turn by turn (`telegym.agents.training.credit`): losses then get an advantage per token.
 
@@ -17,7 +19,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from random import Random
 from typing import Any
 
@@ -44,8 +47,11 @@ from telegym.agents.training.credit import (
     unseen_components,
 )
 from telegym.agents.training.keeping import Stateful
+from telegym.agents.training.ranks import decided, joint_means, together
 from telegym.agents.training.rollouts import OnEnd, Player, Transcript, branch_of, play
 from telegym.agents.training.scoring import score_tokens
+from telegym.agents.training.timing import ClockWork, StepClock
+from telegym.agents.training.vllm import GuardedClient, await_server, difference
 from telegym.core.environment import Environment
 from telegym.core.episode import Episode, Limits
 from telegym.core.errors import ConfigurationError, did_you_mean
@@ -57,6 +63,9 @@ from telegym.rewards.compose import Composite
 __all__ = ["EpisodeGRPOTrainer", "Judged", "Outcome", "TaskRows", "task_dataset"]
 
 logger = logging.getLogger(__name__)
+
+_SUMMED_LOSSES = frozenset({"cispo", "dapo", "vespo"})
+"""Losses of TRL that are a sum over tokens divided by how many the whole batch has, not a mean over rows."""
 
 OnRollouts = Callable[[int, Sequence[Transcript], Sequence[Score]], None]
 
@@ -179,7 +188,10 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         **trainer: Any,
     ) -> None:
         self._reward: Outcome | Judged = Outcome(reward) if rewards is None else Judged()
+        _await_server(trainer.get("args"))
         super().__init__(reward_funcs=[self._reward], rollout_func=_rollout, **trainer)
+        self.clock = StepClock()
+        self.add_callback(ClockWork(self.clock))
         self.rewards = rewards
         self._rows = rows
         self._codec = codec
@@ -198,6 +210,7 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         self._asked: Tensor | None = None
         if self.use_vllm:
             self.vllm_generation.max_completion_length = turn_tokens
+            self._guard_client()
         self._check_credit()
 
     @property
@@ -211,19 +224,26 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         """Remember which tasks are to be played; afterwards, leave out rollouts that teach nothing."""
         self._batch = inputs
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        if self.use_vllm:
+            self._compare_logprobs(output)
         if self._schemes != (Trajectory(),):
-            credit = self._credit(output["advantages"].tolist())
+            with self.clock.phase("reward"):
+                credit = self._credit(output["advantages"].tolist())
             output["advantages"] = self._charge(credit, output["completion_ids"])
         return self._informative(output) if self._may_select else output
 
     def play_batch(self) -> dict[str, Any]:
         """Play the present batch and return it in the form of TRL's rollout functions."""
-        episodes = self._rows.episodes(self._batch)
+        with self.clock.phase("environment"):
+            episodes = self._rows.episodes(self._batch)
         transcripts = self._play_and_branch(episodes)
         self._transcripts = transcripts
-        scores = [transcript.episode.score() for transcript in transcripts]
-        self._report(transcripts, scores)
-        judged = self._judge(transcripts)
+        with together("scoring episodes"), self.clock.phase("reward"):
+            scores = [transcript.episode.score() for transcript in transcripts]
+        with self.clock.phase("other"):
+            self._report(transcripts, scores)
+        with self.clock.phase("reward"):
+            judged = self._judge(transcripts)
         self._scores = scores if judged is None else judged
         self._values = [self._reward.of(score) for score in self._scores]
         masks = [
@@ -246,13 +266,12 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         runs = [Run.of(transcript.episode) for transcript in transcripts]
         if self.rewards.needs_signals:
             self._fill_signals(runs, transcripts)
-        judged = self.rewards.score(runs)
-        mode = "train" if self.model.training else "eval"
+        with together("judging episodes"):
+            judged = self.rewards.score(runs)
         names = sorted({name for score in judged for name in score.components})
         figures = {f"rewards/{name}": [s.components[name] for s in judged if name in s.components] for name in names}
         figures["rewards/failures"] = [float(score.value is None) for score in judged]
-        for name, values in figures.items():
-            self._metrics[mode][name].append(sum(values) / len(values))
+        self._log_means(figures)
         failed = [score.failure.message for score in judged if score.failure is not None]
         if failed:
             logger.warning("%d of %d rollouts have no reward; the first: %s", len(failed), len(judged), failed[0])
@@ -269,8 +288,8 @@ class EpisodeGRPOTrainer(GRPOTrainer):
 
     @property
     def in_lock_step(self) -> bool:
-        """Whether TRL generates: with vLLM, or when ranks have to generate together."""
-        return bool(self.use_vllm or self.accelerator.num_processes > 1)
+        """Whether TRL generates: with vLLM, or when no process has all weights and they have to generate together."""
+        return bool(self.use_vllm or self._dist.is_fsdp or self._dist.is_zero3)
 
     def _play_and_branch(self, episodes: list[Episode]) -> list[Transcript]:
         """Play episodes, those of the rows that are to branch off only after the others of their groups."""
@@ -283,7 +302,7 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         begun: dict[int, Episode | Transcript] = {}
         for group in dict.fromkeys(later.values()):
             roots = [played[row] for row in group]
-            place = fork_point(roots, scheme.choose, Random(f"{self._seed}/branches/{group[0]}"))
+            place = fork_point(roots, scheme.choose, Random(f"{self._seed}/branches/{self._first_row + group[0]}"))
             for row in [row for row, other in later.items() if other == group]:
                 begun[row] = episodes[row] if place is None else branch_of(roots[place.rollout], place.turn)
         rows = sorted(begun)
@@ -308,6 +327,11 @@ class EpisodeGRPOTrainer(GRPOTrainer):
     def _seed(self) -> str:
         return f"{self.args.seed}/{self.state.global_step}"
 
+    @property
+    def _first_row(self) -> int:
+        """The number of this process's first row among those of all processes."""
+        return int(self.accelerator.process_index) * len(self._batch)
+
     def _play_rows(self, items: Sequence[Episode | Transcript], rows: Sequence[int]) -> list[Transcript]:
         chosen = [items[row] for row in rows]
         return self.play_in_lock_step(chosen) if self.in_lock_step else self._play(chosen, rows)
@@ -317,31 +341,78 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         sampling = Sampling(self.temperature, self.top_p, self._turn_tokens, self._context, logprobs)
         model = self.accelerator.unwrap_model(self.model)
         engine = GenerationEngine(model, self.eos_token_ids, sampling, rows=len(items))
-        seeds = [f"{self._seed}/{row}" for row in rows or range(len(items))]
+        seeds = [f"{self._seed}/{self._first_row + row}" for row in rows or range(len(items))]
         watch, situations = "components" in self._needs, "situations" in self._needs
         limit = self.max_completion_length
-        return play(engine, self._codec, items, seeds, limit, watch=watch, situations=situations)
+        return play(engine, self._codec, items, seeds, limit, watch=watch, situations=situations, clock=self.clock)
 
     def play_in_lock_step(
         self, episodes: Sequence[Episode | Transcript], on_end: OnEnd | None = None
     ) -> list[Transcript]:
-        """Play episodes turn by turn through TRL; every rank takes part in every turn until all have finished."""
-        watch, situations = "components" in self._needs, "situations" in self._needs
-        player = Player(self._codec, episodes, self.max_completion_length, on_end, watch, situations)
+        """Play episodes turn by turn through TRL; every process takes part in every turn until all have finished.
+
+        Args:
+            episodes: What is played; a process may have none.
+            on_end: Hears of each episode that has ended.
+
+        Raises:
+            ConfigurationError: If a prompt leaves no room in the context.
+            InfrastructureError: If another process failed, or the vLLM server did.
+        """
+        with self.clock.phase("generation"):
+            return self._turn_by_turn(episodes, on_end)
+
+    def _turn_by_turn(self, episodes: Sequence[Episode | Transcript], on_end: OnEnd | None) -> list[Transcript]:
+        with together("beginning episodes"):
+            player = self._player(episodes, on_end)
         active = list(range(len(episodes)))
-        while True:
-            widest = int(self.accelerator.gather(torch.tensor([len(active)], device=self.accelerator.device)).max())
-            if widest == 0:
-                return player.transcripts
+        while widest := self._widest(len(active)):
             histories = [player.transcripts[index].prompt + player.transcripts[index].completion for index in active]
-            filler = [list(player.transcripts[0].prompt)] * (widest - len(active))
+            # TRL shares out what a server answers in equal parts, and weights are gathered by all processes at once.
+            filler = [[self._codec.stop_ids[0]]] * (widest - len(active))
             ids, logprobs = self._generate_single_turn(histories + filler, None, {}, num_generations=1)
+            self._check_server()
             turns = [
                 self._turn(index, ids[place], logprobs[place] if logprobs is not None else None)
                 for place, index in enumerate(active)
             ]
-            answers = player.advance(turns)
+            with together("playing episodes"):
+                answers = player.advance(turns)
             active = [index for index, answer in zip(active, answers, strict=True) if answer is not None]
+        return player.transcripts
+
+    def _player(self, episodes: Sequence[Episode | Transcript], on_end: OnEnd | None) -> Player:
+        watch, situations = "components" in self._needs, "situations" in self._needs
+        limits = self.max_completion_length, on_end, watch, situations, self._context
+        player = Player(self._codec, episodes, *limits, clock=self.clock)
+        for transcript in player.transcripts:
+            if len(transcript.prompt) + 1 >= self._context:
+                raise ConfigurationError(
+                    f"the prompt of task {transcript.episode.task.id!r} has {len(transcript.prompt)} tokens, which "
+                    f"leaves no room in a context of {self._context}; raise rollout.context"
+                )
+        return player
+
+    def _widest(self, active: int) -> int:
+        """Return the most conversations at the model's turn that any process has."""
+        return int(self.accelerator.gather(torch.tensor([active], device=self.accelerator.device)).max())
+
+    @contextmanager
+    def sampling_as(self, temperature: float, top_p: float = 1.0) -> Iterator[None]:
+        """Let TRL sample otherwise for a while, in evaluations.
+
+        Args:
+            temperature: Temperature; 0 takes the most likely token.
+            top_p: Nucleus.
+        """
+        places = [self.vllm_generation] if self.use_vllm else [self.generation_config]
+        before = {name: getattr(places[0], name) for name in ("temperature", "top_p")}
+        sample = getattr(places[0], "do_sample", None)
+        try:
+            _set(places[0], temperature if self.use_vllm else temperature or 1.0, top_p, sample and temperature > 0)
+            yield
+        finally:
+            _set(places[0], before["temperature"], before["top_p"], sample)
 
     def _turn(self, index: int, ids: Sequence[int], logprobs: Sequence[float] | None) -> SampledTurn:
         """Cut a turn that TRL sampled up to the limit of the trajectory to the limit of a turn."""
@@ -351,7 +422,6 @@ class EpisodeGRPOTrainer(GRPOTrainer):
 
     def _report(self, transcripts: Sequence[Transcript], scores: Sequence[Score]) -> None:
         """Log what the episodes say."""
-        mode = "train" if self.model.training else "eval"
         whole = [place for place, item in enumerate(transcripts) if item.parent is None]
         valid = [scores[place] for place in whole if scores[place].value is not None]
         figures = {
@@ -366,11 +436,55 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         }
         for name in sorted({name for score in valid for name in score.components}):
             figures[f"components/{name}"] = [s.components[name] for s in valid if name in s.components]
-        for name, values in figures.items():
-            if values:
-                self._metrics[mode][name].append(sum(values) / len(values))
-        if self._on_rollouts is not None and mode == "train":
+        self._log_means(figures)
+        if self._on_rollouts is not None and self.model.training:
             self._on_rollouts(self.state.global_step, transcripts, scores)
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log a step, and where its time went."""
+        if "loss" in logs:
+            logs.update(self.clock.lap())
+        super().log(logs, start_time)
+
+    def _log_means(self, figures: Mapping[str, Sequence[float]]) -> None:
+        """Log means over all processes."""
+        metrics = self._metrics["train" if self.model.training else "eval"]
+        for name, mean in joint_means(figures).items():
+            metrics[name].append(mean)
+
+    # --- vLLM -------------------------------------------------------------------------------------------
+
+    def _guard_client(self) -> None:
+        if hasattr(self.vllm_generation, "vllm_client"):
+            self.vllm_generation.vllm_client = GuardedClient(self.vllm_generation.vllm_client)
+
+    def _check_server(self) -> None:
+        """Raise in every process if the server failed, which only the first one knows."""
+        if self.use_vllm and self.vllm_mode == "server":
+            client = getattr(self.vllm_generation, "vllm_client", None)
+            with together("waiting for the vLLM server"):
+                if client is not None:
+                    client.check()
+
+    def _compare_logprobs(self, output: Mapping[str, Any]) -> None:
+        """Log how far the sampler's log-probabilities are from the trainer's: if it is far, weights are not in step."""
+        computed = output.get("old_per_token_logps")
+        if computed is None:
+            computed = self._logprobs_of(output)
+        mask = output["completion_mask"] * output["tool_mask"]
+        mean, most = difference(self.accelerator, output["sampling_per_token_logps"], computed, mask)
+        metrics = self._metrics["train" if self.model.training else "eval"]
+        metrics["vllm/logprob_difference/mean"].append(mean)
+        metrics["vllm/logprob_difference/max"].append(most)
+
+    def _logprobs_of(self, output: Mapping[str, Any]) -> Tensor:
+        ids = torch.cat([output["prompt_ids"], output["completion_ids"]], dim=1)
+        mask = torch.cat([output["prompt_mask"], output["completion_mask"]], dim=1)
+        with torch.no_grad():
+            logprobs, _, _ = self._get_per_token_logps_and_entropies(
+                self.model, ids, mask, output["completion_ids"].size(1), self.args.per_device_train_batch_size
+            )
+        return logprobs
 
     # --- loss -------------------------------------------------------------------------------------------
 
@@ -379,7 +493,8 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         """Whether a rollout with advantage zero has no influence on the gradient, and rows may be left out."""
         args = self.args
         whole = args.steps_per_generation == 1 and self.accelerator.num_processes == 1
-        return bool(self.model.training and whole and self.beta == 0.0 and not self._entropy_bonus_enabled)
+        summed = self.loss_type in _SUMMED_LOSSES and self.top_entropy_quantile == 1.0
+        return bool(self.model.training and whole and summed and self.beta == 0.0 and not self._entropy_bonus_enabled)
 
     def _check_credit(self) -> None:
         """Refuse schemes that this run cannot serve."""
@@ -398,8 +513,8 @@ class EpisodeGRPOTrainer(GRPOTrainer):
                 )
             if isinstance(scheme, Branches) and scheme.choose == "entropy" and self.in_lock_step and not self.use_vllm:
                 raise ConfigurationError(
-                    "credit by branches: `choose: entropy` needs log-probabilities of what was sampled, which several "
-                    "processes without vLLM do not give; choose `divergence` or `random`"
+                    "credit by branches: `choose: entropy` needs log-probabilities of what was sampled, which sharded "
+                    "weights without vLLM do not give; choose `divergence` or `random`"
                 )
 
     def _credit(self, advantages: Sequence[float]) -> Advantages:
@@ -502,3 +617,16 @@ def _rollout(prompts: Sequence[str], trainer: EpisodeGRPOTrainer) -> dict[str, A
 def _spread(values: Tensor, places: Tensor) -> Tensor:
     """Put values at their places in a matrix of zeros."""
     return values.new_zeros(places.shape).masked_scatter(places, values)
+
+
+def _set(target: Any, temperature: float, top_p: float, do_sample: bool | None) -> None:
+    target.temperature, target.top_p = temperature, top_p
+    if do_sample is not None:
+        target.do_sample = do_sample
+
+
+def _await_server(args: Any) -> None:
+    """Wait for the vLLM server that a trainer will need; if it does not answer, all processes end."""
+    if args is not None and args.use_vllm and args.vllm_mode == "server":
+        address = args.vllm_server_base_url or f"http://{args.vllm_server_host}:{args.vllm_server_port}"
+        decided(lambda: await_server(address, args.vllm_server_timeout))

@@ -126,5 +126,6 @@ def _join() -> None:
     import torch
     from accelerate import PartialState
 
-    if not PartialState().initialized or not torch.distributed.is_initialized():
+    if not torch.distributed.is_initialized():
+        PartialState._reset_state()
         PartialState(cpu=not torch.cuda.is_available())
