@@ -14,6 +14,7 @@ from telegym.agents.training.context import RunContext
 from telegym.agents.training.recipe import Recipe
 from telegym.agents.training.reinforce import reinforce
 from telegym.agents.training.run import RunFolder, RunResult
+from telegym.agents.training.stages.stage import run_stage
 from telegym.agents.training.supervise import supervise
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pipeline"]
 
-_KINDS = {"grpo": reinforce, "sft": supervise}
+_KINDS = {"grpo": reinforce, "sft": supervise, "rejection": run_stage, "dagger": run_stage}
 
 
 class Pipeline:

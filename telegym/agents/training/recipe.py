@@ -23,6 +23,9 @@ from pydantic import (
 
 from telegym.agents.prompting import PromptProfile
 from telegym.agents.training.credit.schemes import AnyScheme, Branches, Trajectory, check, listed
+from telegym.agents.training.hands import ToolOrder
+from telegym.agents.training.run_settings import KeepSettings, SamplesSettings, TrackingSettings
+from telegym.agents.training.stages.settings import DaggerSettings, RejectionSettings
 from telegym.core import settings
 from telegym.core.episode import Limits
 from telegym.core.errors import ConfigurationError, did_you_mean
@@ -35,6 +38,7 @@ __all__ = [
     "EnvironmentSettings",
     "EvaluationSettings",
     "GrpoSettings",
+    "LaunchSettings",
     "ModelSettings",
     "Recipe",
     "RolloutSettings",
@@ -129,6 +133,12 @@ class RolloutSettings(Settings):
     """The most tokens after the prompt, tool results included."""
     context: PositiveInt = 4096
     """The most tokens of a conversation."""
+    tool_threads: NonNegativeInt | None = None
+    """In how many threads turns of different episodes are played at once, for tools and users that keep one waiting; 0:
+    one after the other. Null: in as many as there are episodes, up to 32, where the environment says that it waits."""
+    tool_order: ToolOrder = "fixed"
+    """When an episode goes on whose turn was played in a thread: `fixed`, when all have been answered; `free`, when it
+    has, which is faster, and rounds sampling in ways that depend on how long tools take."""
     limits: dict[str, int | float | None] = Field(default_factory=dict)
     """Limits of training episodes (fields of `telegym.core.episode.Limits`) that differ from the environment's: an
     episode that is lost early need not be played to the end. Evaluations keep the environment's limits."""
@@ -149,7 +159,7 @@ class RolloutSettings(Settings):
 
 
 class EvaluationSettings(Settings):
-    """What is measured before and after."""
+    """What is measured before, during and after."""
 
     sets: dict[str, dict[str, Any]] = Field(
         default_factory=lambda: {name: {"split": name, "count": 150} for name in ("test", "test-compositions")}
@@ -161,6 +171,17 @@ class EvaluationSettings(Settings):
     """Temperature; 0 takes the most likely token."""
     seed: NonNegativeInt = 1
     """Decides the episodes; not the seed of the training, so that runs are compared on the same episodes."""
+    every: NonNegativeInt = 0
+    """Steps between evaluations during the training, on `during`; 0 makes none. Each leaves a checkpoint."""
+    during: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Sets of tasks played during the training, like `sets`, and better small. Choosing the best checkpoint by the
+    tasks it is then judged by would reward luck: `final: best` refuses a set that is also in `sets`."""
+
+    @model_validator(mode="after")
+    def _something_to_play(self) -> Self:
+        if self.every and not self.during:
+            raise ValueError("`every` needs sets of tasks in `during`, for example {dev: {split: dev, count: 40}}")
+        return self
 
 
 class GrpoSettings(Settings):
@@ -190,6 +211,12 @@ class GrpoSettings(Settings):
     rewards: RewardRecipe | None = None
     """Instead of `reward`: a rewards recipe by name or file, or written out. A rollout whose reward failed is left out
     of its group."""
+    judge_beside: bool = True
+    """Whether rewards that wait for others, as judges do, are asked about an episode (or a group, if they compare) as
+    soon as it has ended, while others are played; the scores are the same."""
+    judge_seconds: PositiveFloat | None = None
+    """Seconds for which judges are waited for after the last episode of a step has ended; what is missing then fails,
+    and is left out. Null waits as long as the judges' own time limits."""
     forward_tokens: PositiveInt = 8192
     """The most tokens in one forward pass of the loss, on a single process."""
     trl: dict[str, Any] = Field(default_factory=dict)
@@ -259,17 +286,41 @@ class SftSettings(Settings):
     """What is taught."""
 
 
+class LaunchSettings(Settings):
+    """What a run is meant to be started on. The plan (`--dry-run`) reckons with it; the run takes what is there."""
+
+    processes: PositiveInt = 1
+    """Processes that train, each on a GPU of its own."""
+    sharding: Literal["none", "zero3", "fsdp"] = "none"
+    """What they share: nothing, or weights, gradients and optimizer by ZeRO-3 (DeepSpeed) or FSDP2."""
+    memory: PositiveFloat | None = None
+    """GiB of a GPU; null for a CPU."""
+    servers: NonNegativeInt = 0
+    """Further GPUs for vLLM, where it runs apart (`grpo.trl.vllm_mode: server`)."""
+
+
 class Recipe(Settings):
     """A training run."""
 
-    kind: Literal["grpo", "sft"] = "grpo"
-    """`grpo`: reinforcement learning; `sft`: supervised learning on demonstrations."""
+    kind: Literal["grpo", "sft", "rejection", "dagger"] = "grpo"
+    """`grpo`: reinforcement learning; `sft`: supervised learning on demonstrations; `rejection`: learning from the best
+    of several rollouts; `dagger`: learning from an expert in the states the policy comes to."""
     seed: NonNegativeInt = 0
     """Decides everything random."""
     threads: NonNegativeInt = 0
     """Threads of torch; 0 takes as many as there are cores."""
     save_steps: PositiveInt = 10
     """Steps between checkpoints."""
+    keep: KeepSettings = KeepSettings()
+    """Which checkpoints stay."""
+    final: Literal["last", "best"] = "last"
+    """Whether the trained model is that of the last step or of the best checkpoint on `evaluation.during`."""
+    samples: SamplesSettings = SamplesSettings()
+    """Episodes of the training to read."""
+    tracking: TrackingSettings = TrackingSettings()
+    """Trackers that get every figure too."""
+    launch: LaunchSettings = LaunchSettings()
+    """What it is meant to be started on."""
     model: ModelSettings = ModelSettings()
     """The policy."""
     prompt: PromptProfile = PromptProfile(tools="none", policy="none")
@@ -284,6 +335,20 @@ class Recipe(Settings):
     """Settings of kind `grpo`."""
     sft: SftSettings = SftSettings()
     """Settings of kind `sft`."""
+    rejection: RejectionSettings = RejectionSettings()
+    """Settings of kind `rejection`."""
+    dagger: DaggerSettings = DaggerSettings()
+    """Settings of kind `dagger`."""
+
+    @model_validator(mode="after")
+    def _best_of_something(self) -> Self:
+        if self.final == "best" and not (self.evaluation.every and self.keep.best):
+            raise ValueError("`final: best` needs `evaluation.every` and `keep.best` of at least 1")
+        judged = list(self.evaluation.sets.values()) if self.final == "best" else []
+        for name, options in self.evaluation.during.items():
+            if options in judged:
+                raise ValueError(f"`final: best` would choose by tasks it is judged by: `evaluation.during.{name}`")
+        return self
 
     def to_yaml(self) -> str:
         """Return the recipe, defaults included, as YAML."""

@@ -1,0 +1,119 @@
+"""One supervised stage as a run: evaluate, play and learn in rounds, keep the model, evaluate again."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import TrainingArguments
+
+from telegym.agents.local import load_model, load_tokenizer
+from telegym.agents.prompting import ChatCodec
+from telegym.agents.training.measure import Player, conclude, measure
+from telegym.agents.training.optimize import optimize
+from telegym.agents.training.stages.dagger import DaggerCollector
+from telegym.agents.training.stages.imitation import Imitation
+from telegym.agents.training.stages.playing import Scene
+from telegym.agents.training.stages.rejection import RejectionCollector
+from telegym.agents.training.stages.settings import RoundSettings
+from telegym.agents.training.stages.trainer import Collector, Objective, RoundTrainer
+from telegym.core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from telegym.agents.training.context import RunContext
+
+__all__ = ["run_stage"]
+
+
+def run_stage(context: RunContext) -> None:
+    """Run a recipe of kind `rejection` or `dagger`."""
+    tokenizer, model = load_policy(context)
+    codec = ChatCodec(tokenizer, context.recipe.prompt)
+    trainer = _trainer(context, model, tokenizer, codec)
+    player = Player(context.recipe, trainer, codec)
+    measure(context, "before", player)
+    if not optimize(context, trainer, trainer.args.max_steps):
+        return
+    keep_model(context, trainer, tokenizer)
+    measure(context, "after", player)
+    conclude(context)
+
+
+def load_policy(context: RunContext) -> tuple[Any, Any]:
+    """Return the tokenizer and the model of a recipe, with its adapter and with what is frozen frozen."""
+    settings = context.recipe.model
+    if settings.name == "new":
+        raise ConfigurationError(f"a stage of kind {context.recipe.kind!r} needs a model that plays; `new` does not")
+    tokenizer = load_tokenizer(settings.name)
+    model = load_model(settings.name, dtype=context.dtype, **settings.options)
+    names = [name for name, _ in model.named_parameters()]
+    for pattern in settings.frozen:
+        if not any(re.search(pattern, name) for name in names):
+            raise ConfigurationError(f"model.frozen: {pattern!r} matches no parameter; the first is {names[0]!r}")
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(not any(re.search(pattern, name) for pattern in settings.frozen))
+    return tokenizer, _adapted(context, model)
+
+
+def _adapted(context: RunContext, model: Any) -> Any:
+    settings = context.recipe.model.adapter
+    if settings is None:
+        return model
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,
+        lora_dropout=settings.dropout,
+        target_modules=settings.target_modules,
+        task_type="CAUSAL_LM",
+    )
+    torch.manual_seed(context.recipe.seed)  # decides how the adapter begins
+    return get_peft_model(model, config)
+
+
+def keep_model(context: RunContext, trainer: Any, tokenizer: Any) -> None:
+    """Write the trained model, its tokenizer, and how it plays."""
+    trainer.save_model(str(context.folder.model))
+    if context.rank == 0:
+        tokenizer.save_pretrained(str(context.folder.model))
+        context.player_settings().write(context.folder.model)
+
+
+def _parts(context: RunContext, codec: ChatCodec) -> tuple[RoundSettings, Collector, Objective]:
+    """Return what makes up the stage."""
+    recipe = context.recipe
+    if recipe.kind == "rejection":
+        rejection = recipe.rejection
+        return rejection, RejectionCollector(_scene(context, codec, rejection, rejection.tasks), rejection), Imitation()
+    dagger = recipe.dagger
+    return dagger, DaggerCollector(_scene(context, codec, dagger, dagger.episodes), dagger), Imitation()
+
+
+def _scene(context: RunContext, codec: ChatCodec, settings: RoundSettings, tasks: int) -> Scene:
+    return Scene(context, codec, settings.rounds, tasks)
+
+
+def _trainer(context: RunContext, model: Any, tokenizer: Any, codec: ChatCodec) -> RoundTrainer:
+    settings, collector, objective = _parts(context, codec)
+    arguments = TrainingArguments(
+        **context.training_arguments(settings.rounds * settings.steps),
+        per_device_train_batch_size=1,
+        learning_rate=settings.learning_rate,
+        lr_scheduler_type=settings.schedule,
+        warmup_steps=settings.warmup_steps,
+    )
+    learnt = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.AdamW(
+        learnt, settings.learning_rate, (0.9, settings.beta2), weight_decay=settings.weight_decay
+    )
+    return RoundTrainer(
+        collector=collector,
+        objective=objective,
+        settings=settings,
+        rounds=context.folder.path / "rounds",
+        model=model,
+        args=arguments,
+        optimizers=(optimizer, None),
+    )
