@@ -23,6 +23,7 @@ from telegym.agents.rollout import DEFAULT_BATCH_SIZE, OnProgress, rollout
 from telegym.core.environment import Environment
 from telegym.core.episode import Episode, Limits
 from telegym.core.errors import ConfigurationError
+from telegym.core.files import write_whole
 from telegym.core.score import Failure, Score
 from telegym.core.task import Task
 from telegym.core.tool import CallError
@@ -237,8 +238,8 @@ class EvaluationResult(BaseModel):
             raise ConfigurationError(f"not an evaluation result of version 1: {error}") from error
 
     def write(self, path: str | Path) -> None:
-        """Write the result as a JSON file."""
-        Path(path).write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        """Write the result as a JSON file, as a whole or not at all."""
+        write_whole(path, json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n")
 
     @classmethod
     def read(cls, path: str | Path) -> Self:

@@ -76,8 +76,7 @@ class RunContext:
             "seed": self.recipe.seed,
             "use_cpu": not torch.cuda.is_available(),
             "logging_steps": 1,
-            "save_steps": self.recipe.save_steps,
-            "save_total_limit": 2,
+            "save_strategy": "no",  # `optimize` says when
             "report_to": "none",
             "disable_tqdm": True,
             "remove_unused_columns": False,

@@ -34,7 +34,7 @@ def reinforce(context: RunContext) -> None:
     trainer = _grpo_trainer(context, model, tokenizer, codec)
     player = Player(context.recipe, trainer, codec)
     measure(context, "before", player)
-    if not optimize(context, trainer, context.recipe.grpo.steps):
+    if not optimize(context, trainer, context.recipe.grpo.steps, player):
         return
     trainer.save_model(str(context.folder.model))
     if context.rank == 0:

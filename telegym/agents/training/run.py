@@ -6,6 +6,7 @@ checkpoints and the trained model. An interrupted run goes on from its last chec
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -15,19 +16,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from telegym.agents.training.checkpoints import clear_after, complete_checkpoints
 from telegym.agents.training.recipe import Recipe, load_recipe
 from telegym.core.errors import ConfigurationError
+from telegym.core.files import write_whole
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from telegym.evaluation.evaluate import EvaluationResult
 
-__all__ = ["RunFolder", "RunResult", "train"]
+__all__ = ["HELD_OUT", "RunFolder", "RunResult", "train"]
 
 logger = logging.getLogger(__name__)
 
-_CHECKPOINT = re.compile(r"^checkpoint-(\d+)$")
+HELD_OUT = "held-out"
+"""Name of the figure by which checkpoints are ranked: the share of held-out tasks that were solved."""
 
 
 @dataclass(slots=True)
@@ -78,13 +82,7 @@ class RunFolder:
 
     def last_checkpoint(self) -> Path | None:
         """Return the newest complete checkpoint."""
-        if not self.checkpoints.is_dir():
-            return None
-        found = {
-            int(match[1]): path
-            for path in self.checkpoints.iterdir()
-            if (match := _CHECKPOINT.match(path.name)) and (path / "trainer_state.json").is_file()
-        }
+        found = complete_checkpoints(self.checkpoints)
         return found[max(found)] if found else None
 
     def evaluation(self, when: str, name: str) -> Path:
@@ -95,26 +93,45 @@ class RunFolder:
         """Return a file for trajectories."""
         return self.path / "trajectories" / f"{name}.jsonl.gz"
 
+    def held_out(self, step: int, name: str) -> Path:
+        """Return the file of an evaluation in the middle of the training."""
+        return self.path / "held-out" / f"step-{step:05d}-{name}.json"
+
     def log(self, row: dict[str, Any]) -> None:
-        """Append a row to the metrics."""
-        with self.metrics.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+        """Append a row to the metrics.
+
+        Raises:
+            OSError: If it cannot be written; the error names the file.
+        """
+        try:
+            with self.metrics.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+        except OSError as error:
+            error.filename = error.filename or str(self.metrics)
+            raise
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return what was logged, in order; a half line, which a killed run may have left, is none."""
+        lines = self.metrics.read_text("utf-8", "replace").splitlines() if self.metrics.is_file() else []
+        found = []
+        for line in lines:
+            with contextlib.suppress(ValueError):
+                found.append(json.loads(line))
+        return [row for row in found if isinstance(row, dict) and "step" in row]
+
+    def scores(self) -> dict[int, tuple[float, ...]]:
+        """Return what steps reached on held-out tasks: the share solved, then the mean score."""
+        return {
+            int(row["step"]): (row[HELD_OUT], row.get(f"{HELD_OUT}/value", 0.0))
+            for row in self.rows()
+            if HELD_OUT in row
+        }
 
     def forget_after(self, step: int) -> None:
-        """Drop metrics of steps after a checkpoint: they will be done again."""
-        if not self.metrics.is_file():
-            return
-        rows = []
-        for line in self.metrics.read_text("utf-8").splitlines():
-            try:
-                row = json.loads(line)
-            except ValueError:  # the last line of a run that was killed may be half a line
-                continue
-            if row["step"] <= step:
-                rows.append(f"{line}\n")
-        temporary = self.metrics.with_suffix(".tmp")
-        temporary.write_text("".join(rows), "utf-8")
-        temporary.replace(self.metrics)
+        """Drop what comes after a checkpoint, and what was half written: it will be done again."""
+        clear_after(self.checkpoints, step)
+        if self.metrics.is_file():
+            write_whole(self.metrics, "".join(f"{json.dumps(row)}\n" for row in self.rows() if row["step"] <= step))
 
 
 def train(
@@ -185,5 +202,5 @@ def _recipe_of(folder: RunFolder, recipe: str | Path | Recipe, overrides: Sequen
     chosen = recipe if isinstance(recipe, Recipe) else load_recipe(recipe, overrides)
     folder.path.mkdir(parents=True, exist_ok=True)
     if int(os.environ.get("RANK", "0")) == 0:
-        folder.config.write_text(chosen.to_yaml(), "utf-8")
+        write_whole(folder.config, chosen.to_yaml())
     return chosen

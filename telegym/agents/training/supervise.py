@@ -63,11 +63,12 @@ def supervise(context: RunContext) -> None:
         data_collator=collate,
         optimizers=(_optimizer(context, model, tokenizer), None),
     )
-    if not optimize(context, trainer, len(data)):
+    player = Player(context.recipe, trainer, codec)
+    if not optimize(context, trainer, len(data), player):
         return
     nano.save(model, tokenizer, context.folder.model)
     context.player_settings().write(context.folder.model)
-    measure(context, "after", Player(context.recipe, trainer, codec))
+    measure(context, "after", player)
     conclude(context)
 
 

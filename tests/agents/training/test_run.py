@@ -142,7 +142,7 @@ def test_a_run_by_a_rewards_recipe_can_be_judged_again(taught_folder: str, tmp_p
     kept = folder.checkpoints / "checkpoint-2" / "rewards-0.json"
     assert [tuple(each) for each in json.loads(kept.read_text())] == again.state()
     fresh = made.grpo.rewards.build()
-    Keeper({"rewards": fresh}, kept.parent)
+    Keeper({"rewards": fresh}).restore(kept.parent)
     assert fresh.state() == again.state() != []
 
 
