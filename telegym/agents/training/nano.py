@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.resources
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,62 +104,88 @@ def new_model(tokenizer: PreTrainedTokenizerBase, shape: ShapeSettings, seed: in
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = Qwen3ForCausalLM(config)
-        _arrange(model, numbers(tokenizer))
+        _arrange(model, numbers(tokenizer), shape.offsets)
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model
 
 
 @torch.no_grad()
-def _arrange(model: Qwen3ForCausalLM, rare: dict[int, str]) -> None:
+def _arrange(model: Qwen3ForCausalLM, rare: dict[int, str], offsets: int) -> None:
     """Arrange fresh weights so that the model copies from the start.
 
-    Blocks begin by adding little to the residual stream. Two heads of the first layer look at the token before, and the
-    heads of the second look for places where that token was the present one, and pass on what stood there: "what
-    followed this token last time?" Left to itself, a model this small needs most of its training to find that. Tokens
-    of one kind of number have something in common, so that a customer's id can be told from a line's.
+    Blocks begin by adding little to the residual stream. In the first layer, heads look at the token before (and at the
+    one before that, and so on, up to `offsets`); in the second, heads look for places where that token was the present
+    one, and pass on what stood there: "what came after this token last time, what came after that?" Left to itself, a
+    model this small needs most of its training to find that. Tokens of one kind of number have something in common, so
+    that a customer's id can be told from a line's.
     """
     for layer in model.model.layers:
         layer.self_attn.o_proj.weight.mul_(_QUIET)
         layer.mlp.down_proj.weight.mul_(_QUIET)
     first, second = (model.model.layers[number].self_attn for number in (0, 1))
     size, width = first.head_dim, model.config.hidden_size
-    written = torch.linalg.qr(torch.randn(width, size))[0]
+    written = torch.linalg.qr(torch.randn(width, size * offsets))[0]
     read = torch.linalg.qr(torch.randn(width, size))[0].T
     read -= read @ written @ written.T
-    _look_back(model, first)
+    _look_back(model, first, offsets)
     kinds = {kind: torch.randn(width - 1) for kind in sorted(set(rare.values()))}
     for token, kind in rare.items():
         model.model.embed_tokens.weight[token, 1:] += model.config.initializer_range * kinds[kind]
-    first.v_proj.weight[:size] = read
-    first.o_proj.weight[:, : 2 * size] = torch.cat([written, written], 1) * 2 * model.config.initializer_range
-    steady = [index for index in range(size) if index % (size // 2) >= size * 7 // 32]
-    query, key = torch.zeros(size, width), torch.zeros(size, width)
-    query[steady], key[steady] = read[steady], written.T[steady]
-    fresh = torch.randn(width, size * model.config.num_key_value_heads)
-    passed = torch.linalg.qr(fresh - written @ written.T @ fresh)[0]
     groups = model.config.num_attention_heads // model.config.num_key_value_heads
-    second.q_proj.weight[:] = query.repeat(model.config.num_attention_heads, 1)
-    second.k_proj.weight[:] = key.repeat(model.config.num_key_value_heads, 1)
-    second.v_proj.weight[:] = passed.T
-    heads = passed.split(size, 1)
-    second.o_proj.weight[:] = torch.cat([head for head in heads for _ in range(groups)], 1) * 0.1
-    second.q_norm.weight.fill_(4.0)
+    places = written.split(size, 1)
+    for number, place in enumerate(places):
+        heads = slice(number * groups * size, (number + 1) * groups * size)
+        first.v_proj.weight[number * size : (number + 1) * size] = read
+        first.o_proj.weight[:, heads] = torch.cat([place] * groups, 1) * 2 * model.config.initializer_range
+    _look_for(model, second, read, places)
     model.model.norm.weight.fill_(2.0)
 
 
-def _look_back(model: Qwen3ForCausalLM, attention: Any) -> None:
-    """Make the first two heads attend to the token before, by the rotation that a distance of one gives."""
+def _look_for(model: Qwen3ForCausalLM, attention: Any, read: torch.Tensor, places: Sequence[torch.Tensor]) -> None:
+    """Make heads attend to where the present token was one of the tokens before, and pass on what stands there."""
+    size, width = read.shape
+    shared = model.config.num_key_value_heads
+    groups = model.config.num_attention_heads // shared
+    steady = [index for index in range(size) if index % (size // 2) >= size * 7 // 32]
+    query, keys = torch.zeros(size, width), [torch.zeros(size, width) for _ in range(shared)]
+    query[steady] = read[steady]
+    for number, key in enumerate(keys):
+        key[steady] = places[number % len(places)].T[steady]
+    written = torch.cat(list(places), 1)
+    fresh = torch.randn(width, size * shared)
+    if written.shape[1] + fresh.shape[1] <= width:
+        fresh = fresh - written @ written.T @ fresh
+    passed = torch.linalg.qr(fresh)[0]
+    attention.q_proj.weight[:] = query.repeat(model.config.num_attention_heads, 1)
+    attention.k_proj.weight[:] = torch.cat(keys)
+    attention.v_proj.weight[:] = passed.T
+    heads = passed.split(size, 1)
+    attention.o_proj.weight[:] = torch.cat([head for head in heads for _ in range(groups)], 1) * 0.1
+    attention.q_norm.weight.fill_(4.0)
+
+
+def _look_back(model: Qwen3ForCausalLM, attention: Any, offsets: int) -> None:
+    """Make heads attend to a token before, by the rotation that its distance gives."""
     size = attention.head_dim
+    groups = model.config.num_attention_heads // model.config.num_key_value_heads
     model.model.embed_tokens.weight[:, 0] = 4 * model.config.initializer_range
     attention.q_norm.weight.fill_(8.0)
-    for weight, heads, turn in ((attention.q_proj.weight, 2, 0.0), (attention.k_proj.weight, 1, 1.0)):
-        for start in range(0, heads * size, size):
-            weight[start : start + size] *= 0.1
-            for index in range(3):
-                angle = turn * model.config.rope_parameters["rope_theta"] ** (-2 * index / size)
-                weight[start + index, 0] = math.cos(angle)
-                weight[start + index + size // 2, 0] = math.sin(angle)
+    for number in range(offsets):
+        heads = range(number * groups * size, (number + 1) * groups * size, size)
+        _turned(model, attention.q_proj.weight, heads, 0.0)
+        _turned(model, attention.k_proj.weight, [number * size], number + 1.0)
+
+
+def _turned(model: Qwen3ForCausalLM, weight: torch.Tensor, starts: Iterable[int], turn: float) -> None:
+    """Make heads produce a steady vector, turned as it is at a distance."""
+    size = model.config.head_dim
+    for start in starts:
+        weight[start : start + size] *= 0.1
+        for index in range(3):
+            angle = turn * model.config.rope_parameters["rope_theta"] ** (-2 * index / size)
+            weight[start + index, 0] = math.cos(angle)
+            weight[start + index + size // 2, 0] = math.sin(angle)
 
 
 def numbers(tokenizer: PreTrainedTokenizerBase) -> dict[int, str]:

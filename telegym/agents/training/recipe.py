@@ -23,9 +23,12 @@ from pydantic import (
 
 from telegym.agents.prompting import PromptProfile
 from telegym.agents.training.credit.schemes import AnyScheme, Branches, Trajectory, check, listed
+from telegym.agents.training.curriculum import CurriculumSettings
 from telegym.agents.training.hands import ToolOrder
 from telegym.agents.training.run_settings import KeepSettings, SamplesSettings, TrackingSettings
+from telegym.agents.training.selection import DeviationSettings, DynamicSamplingSettings, OverLongSettings
 from telegym.agents.training.stages.settings import DaggerSettings, RejectionSettings
+from telegym.agents.training.watch import WatchSettings
 from telegym.core import settings
 from telegym.core.episode import Limits
 from telegym.core.errors import ConfigurationError, did_you_mean
@@ -74,8 +77,21 @@ class ShapeSettings(Settings):
     """Width of a head."""
     context: PositiveInt = 4096
     """The most tokens of a conversation."""
+    offsets: PositiveInt = 1
+    """How far the arranged heads look back: with 1, "what came after this token last time?"; with 3 also what came after
+    that, and after that. One key head each."""
     initializer_range: PositiveFloat = 0.06
     """Spread of the first weights. With the usual 0.02 a model this small does not learn to copy an id in time."""
+
+    @model_validator(mode="after")
+    def _room_for_copying(self) -> Self:
+        if self.offsets > self.shared_heads:
+            raise ValueError(
+                f"offsets: {self.offsets} need as many shared_heads, of which there are {self.shared_heads}"
+            )
+        if self.head_size * self.offsets >= self.hidden:
+            raise ValueError(f"offsets: {self.offsets} heads of {self.head_size} do not fit into hidden: {self.hidden}")
+        return self
 
 
 class AdapterSettings(Settings):
@@ -217,6 +233,16 @@ class GrpoSettings(Settings):
     judge_seconds: PositiveFloat | None = None
     """Seconds for which judges are waited for after the last episode of a step has ended; what is missing then fails,
     and is left out. Null waits as long as the judges' own time limits."""
+    dynamic_sampling: DynamicSamplingSettings | None = None
+    """Replaces groups without a difference by groups of other tasks (DAPO); null plays every task once, and keeps all."""
+    deviation_filter: DeviationSettings | None = None
+    """Leaves out groups whose rewards deviate by less than groups did of late (RLPR); null keeps all."""
+    curriculum: CurriculumSettings | None = None
+    """Draws tasks by measured success in buckets of tasks; null draws them evenly."""
+    over_long: OverLongSettings = OverLongSettings()
+    """What becomes of rollouts that are cut off or nearly so."""
+    watches: tuple[WatchSettings, ...] = ()
+    """Figures that have to stay in a range, such as `entropy`; see `telegym.agents.training.watch`."""
     forward_tokens: PositiveInt = 8192
     """The most tokens in one forward pass of the loss, on a single process."""
     trl: dict[str, Any] = Field(default_factory=dict)
@@ -245,6 +271,12 @@ class GrpoSettings(Settings):
         return self
 
     @model_validator(mode="after")
+    def _something_to_watch(self) -> Self:
+        if any(watch.figure == "kl" for watch in self.watches) and not self.trl.get("beta"):
+            raise ValueError("watches: `kl` is the distance from the reference policy; it needs `trl.beta` above 0")
+        return self
+
+    @model_validator(mode="after")
     def _one_reward(self) -> Self:
         if self.rewards is not None and self.reward not in (None, _VALUE_ALONE):
             raise ValueError("`reward` and `rewards` exclude each other; for `rewards` set `grpo.reward=null`")
@@ -261,6 +293,9 @@ class DemonstrationSettings(Settings):
     mistakes: dict[str, Share] = Field(default_factory=dict)
     """How it errs: rates of the environment's `SlipRates` (`telegym.envs.tau2_telecom.expert`,
     `telegym.envs.base_station.players.demonstrator`)."""
+    without: dict[str, Share] = Field(default_factory=dict)
+    """Share that is kept of the demonstrations without a call of a tool, by its name: what is rare, and hard, is then
+    seen more often."""
     processes: PositiveInt = 1
     """Processes that make them; the result is the same."""
     tokenizer: PositiveInt = 1500

@@ -92,8 +92,15 @@ def demonstrations(
         episode = Episode(environment, environment.tasks[task_index(recipe, environment, index)], record=False)
         made = demonstrate(codec, episode, demonstrator_of(recipe, environment, index), recipe.rollout.context)
         advance()
-        if made is not None:
+        if made is not None and _kept(recipe, episode, index):
             yield made
+
+
+def _kept(recipe: Recipe, episode: Episode, index: int) -> bool:
+    """Return whether a demonstration is kept: some are left out that lack what is rare."""
+    called = {call.call.name for call in episode.calls}
+    chance = Random(f"{recipe.seed}/kept/{index}").random()
+    return all(chance < share for name, share in recipe.sft.demonstrations.without.items() if name not in called)
 
 
 def task_index(recipe: Recipe, environment: Environment, index: int) -> int:

@@ -7,6 +7,7 @@ come on top. Everybody else is scenery, with the irregularities a real customer 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -17,6 +18,8 @@ __all__ = ["Carrier", "draw_carrier", "draw_phone"]
 
 _BILL_STATES = ("Paid", "Paid", "Issued", "Overdue", "Disputed", "Awaiting Payment")
 _LINE_STATES = ("Active", "Active", "Active", "Suspended", "Pending Activation", "Closed")
+_CONSECUTIVE = 0.4
+"""Share of carriers that number customers, lines and bills one after the other."""
 _METHODS = ("Credit Card", "Debit Card", "PayPal")
 
 
@@ -78,16 +81,22 @@ def draw_carrier(rng: Random) -> Carrier:
 
 
 class _Ids:
-    """Unused identifiers of one carrier."""
+    """Unused identifiers of one carrier: drawn at random, or numbered one after the other."""
 
     def __init__(self, rng: Random, customers: int, lines: int) -> None:
-        digits = range(1000, 10000)
-        self.customers = iter(rng.sample(digits, customers))
-        self.lines = iter(rng.sample(digits, lines))
-        self.bills = iter(rng.sample(digits, customers * 4))
-        self.devices = iter(rng.sample(digits, lines))
+        self._rng, self._consecutive = rng, rng.random() < _CONSECUTIVE
+        self.customers = iter(self._take(customers))
+        self.lines = iter(self._take(lines))
+        self.bills = iter(self._take(customers * 4))
+        self.devices = iter(self._take(lines))
         area, office = rng.randint(201, 989), rng.randint(200, 999)
-        self.numbers = (f"{area}-{office}-{last:04d}" for last in rng.sample(range(10000), lines + customers))
+        self.numbers = (f"{area}-{office}-{last:04d}" for last in self._take(lines + customers, 0))
+
+    def _take(self, count: int, least: int = 1000) -> Sequence[int]:
+        if not self._consecutive:
+            return self._rng.sample(range(least, 10000), count)
+        first = self._rng.randrange(max(least, 1), 10000 - count) // 100 * 100 + 1
+        return range(first, first + count)
 
 
 def _add_plans(carrier: Carrier, rng: Random, catalogue: dict[str, Any]) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from telegym.agents.local import load_model, load_tokenizer
 from telegym.agents.prompting import call_text
 from telegym.agents.training import nano
+from telegym.agents.training.recipe import ShapeSettings
 from telegym.core.episode import Episode
 
 from .conftest import SHAPE, Policy
@@ -46,6 +49,34 @@ def test_a_fresh_model_expects_what_followed_last_time(taught: Policy) -> None:
     size = logits.shape[-1]
     ranks = (logits > logits.gather(-1, once[1:, None])).sum(-1)
     assert (ranks < size // 10).float().mean() > 0.7
+
+
+def test_heads_that_look_further_back_expect_what_came_later(taught: Policy) -> None:
+    near, far = _expected_again(taught, offsets=1), _expected_again(taught, offsets=3)
+    assert near[0] > max(near[1:]) + 0.1
+    assert far[0] > near[1] + 0.05 and far[1] > near[1] + 0.05 and far[2] > near[2] + 0.1, (near, far)
+
+
+def _expected_again(taught: Policy, offsets: int) -> list[float]:
+    """Return how often fresh models expect the tokens one to three places after where the present one stood before."""
+    changes = {"hidden": 160, "heads": 6, "shared_heads": 3, "head_size": 32, "offsets": offsets}
+    shape = ShapeSettings.model_validate(SHAPE.model_dump() | changes)
+    once = torch.tensor(sorted(nano.numbers(taught.tokenizer)))
+    once = once[torch.randperm(1000, generator=torch.Generator().manual_seed(0))[:40]]
+    found = torch.zeros(3)
+    for seed in range(4):
+        with torch.no_grad():
+            logits = nano.new_model(taught.tokenizer, shape, seed)(input_ids=once.repeat(1, 2)).logits[0, 40:]
+        for ahead in (1, 2, 3):
+            ranks = (logits[:-ahead] > logits[:-ahead].gather(-1, once[ahead:, None])).sum(-1)
+            found[ahead - 1] += (ranks < logits.shape[-1] // 10).float().mean() / 4
+    return found.tolist()
+
+
+@pytest.mark.parametrize(("changes", "complaint"), [({"offsets": 3}, "shared_heads"), ({"offsets": 2}, "hidden: 64")])
+def test_heads_that_look_back_need_room(changes: dict[str, int], complaint: str) -> None:
+    with pytest.raises(ValidationError, match=complaint):
+        ShapeSettings.model_validate({"hidden": 64, "head_size": 32, "heads": 4, "shared_heads": 2} | changes)
 
 
 def test_building_a_model_leaves_the_global_random_state(taught: Policy) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from telegym.agents.generation import SampledTurn
+from telegym.agents.training.recipe import Recipe
 from telegym.agents.training.rollouts import Player
-from telegym.agents.training.sft import Demonstration, batches, demonstrate
+from telegym.agents.training.sft import Demonstration, batches, demonstrate, demonstrations
 from telegym.core.episode import Episode
+from telegym.envs.registry import make_environment
 
 from .conftest import Policy
 from .toy import ToyEnvironment, demonstrator
@@ -37,3 +39,20 @@ def test_batches_depend_on_the_seed_only() -> None:
     assert first == batches(shown, 16, 2, seed=1)
     assert sorted(len(item.ids) for batch in first for item in batch) == sorted([5, 9, 3, 7, 8, 2] * 2)
     assert first != batches(shown, 16, 2, seed=3)
+
+
+def test_of_demonstrations_without_a_rare_call_a_share_is_kept(taught: Policy) -> None:
+    environment = make_environment("tau2-telecom", split="train", count=40, mode="solo")
+
+    def made(**without: float) -> int:
+        settings = {
+            "kind": "sft",
+            "rollout": {"context": 100_000},
+            "sft": {"demonstrations": {"count": 40, "without": without}},
+        }
+        recipe = Recipe.model_validate(settings)
+        return len(list(demonstrations(recipe, taught.codec, environment, range(40))))
+
+    every = made()
+    assert made(get_customer_by_phone=0.0) == every > made(get_details_by_id=0.0) > 0
+    assert made(no_such_call=0.0) == 0 < made(no_such_call=0.4) < 0.75 * every

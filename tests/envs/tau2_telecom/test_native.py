@@ -206,3 +206,17 @@ def test_records_have_the_published_shapes(seed: int) -> None:
     assert sorted(line for each in customers for line in each["line_ids"]) == sorted(each["line_id"] for each in lines)
     assert sorted(bill for each in customers for bill in each["bill_ids"]) == sorted(each["bill_id"] for each in bills)
     assert json.loads(task.model_dump_json()) == task.model_dump(mode="json")
+
+
+def test_some_carriers_number_one_after_the_other() -> None:
+    """Ids that differ in their last digits only are there to be told from one another, beside ids drawn at random."""
+    tasks = NativeTasks(seed=5, split="train", count=200)
+    consecutive = 0
+    for task in tasks:
+        agent = task.data["records"]["agent"]
+        ids = [int(each["line_id"][1:]) for each in agent["lines"]]
+        numbers = {int(each["phone_number"][-4:]) for each in agent["lines"]}
+        if ids == list(range(ids[0], ids[0] + len(ids))) and len(ids) > 2:
+            consecutive += 1
+            assert max(numbers) - min(numbers) < len(ids) + len(agent["customers"])
+    assert 0.3 < consecutive / len(tasks) < 0.5
