@@ -193,6 +193,10 @@ class Reward(ABC):
     """Whether the words of a run could sway it, as they could a language model that judges."""
     needs_signals: bool = False
     """Whether it goes by `Run.signals`: what only the policy knows of its own tokens."""
+    needs_references: bool = False
+    """Whether what it needs of these are the probabilities of the reference answer."""
+    needs_baseline: bool = False
+    """Whether it needs these also without the reasoning, under the first policy."""
 
     @abstractmethod
     def score(self, runs: Sequence[Run]) -> list[Score]:

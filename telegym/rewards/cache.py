@@ -91,6 +91,7 @@ class Cached(Reward):
         self.name, self.version = reward.name, reward.version
         self.waits, self.groupwise, self.persuadable = reward.waits, reward.groupwise, reward.persuadable
         self.needs_signals = reward.needs_signals
+        self.needs_references, self.needs_baseline = reward.needs_references, reward.needs_baseline
         cls = type(reward)
         self._of = {"reward": f"{cls.__module__}:{cls.__qualname__}", "name": reward.name, "version": reward.version}
         self._settings = _plain(dict(settings or {}))

@@ -126,6 +126,21 @@ class Composite(Reward):
         """Whether any component goes by what the policy knows of its tokens."""
         return any(component.needs_signals for component in self.components.values())
 
+    @property
+    def needs_references(self) -> bool:  # type: ignore[override]  # depends on the components
+        """Whether any component goes by the probabilities of reference answers."""
+        return any(component.needs_references for component in self.components.values())
+
+    @property
+    def needs_baseline(self) -> bool:  # type: ignore[override]  # depends on the components
+        """Whether any component needs these also under the first policy."""
+        return any(component.needs_baseline for component in self.components.values())
+
+    @property
+    def needs_own_tokens(self) -> bool:
+        """Whether any component goes by how sure the policy was of the tokens it sampled."""
+        return any(each.needs_signals and not each.needs_references for each in self.components.values())
+
     def _check(self) -> None:
         valid = [name for name in self.components if name not in (GROUP_MEAN, DROP, GUARDS)]
         if len(valid) < len(self.components):

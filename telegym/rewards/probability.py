@@ -87,6 +87,7 @@ class ReferenceProbability(Reward):
     name = "reference_probability"
 
     needs_signals = True
+    needs_references = True
 
     def __init__(
         self,
@@ -102,6 +103,7 @@ class ReferenceProbability(Reward):
             raise ConfigurationError(f"format_share is {format_share}, but must be from 0 to 1")
         self.aggregation: Aggregation = aggregation
         self.baseline, self.clip, self.format_share = baseline, clip, format_share
+        self.needs_baseline = baseline
         self._form = Format(tags) if format_share else None
 
     def score(self, runs: Sequence[Run]) -> list[Score]:

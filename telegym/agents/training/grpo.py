@@ -17,6 +17,7 @@ The methods overridden are pinned by a test to TRL 1.16.0.
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +34,7 @@ from trl import GRPOTrainer
 
 from telegym.agents.generation import GenerationEngine, SampledTurn, Sampling
 from telegym.agents.prompting import ChatCodec
+from telegym.agents.references import References
 from telegym.agents.training.credit import (
     Advantages,
     AnyScheme,
@@ -46,14 +48,19 @@ from telegym.agents.training.credit import (
     schemes_of,
     unseen_components,
 )
+from telegym.agents.training.curriculum import TaskSource
 from telegym.agents.training.keeping import Stateful
 from telegym.agents.training.ranks import decided, joint_means, together
 from telegym.agents.training.rollouts import OnEnd, Player, Transcript, branch_of, play
+from telegym.agents.training.rounds import Played, Rounds, Rows, Step
 from telegym.agents.training.scoring import score_tokens
+from telegym.agents.training.selection import OverLong, Selection
 from telegym.agents.training.timing import ClockWork, StepClock
 from telegym.agents.training.vllm import GuardedClient, await_server, difference
+from telegym.agents.training.watch import Watches
+from telegym.agents.training.watching import Watching
 from telegym.core.environment import Environment
-from telegym.core.episode import Episode, Limits
+from telegym.core.episode import EndReason, Episode, Limits
 from telegym.core.errors import ConfigurationError, did_you_mean
 from telegym.core.score import Score
 from telegym.core.task import Task
@@ -123,6 +130,16 @@ class Judged:
         return score.value
 
 
+class _Given:
+    """Tells TRL the rewards that were computed when the rollouts were played."""
+
+    def __init__(self, name: str) -> None:
+        self.__name__ = name
+
+    def __call__(self, value: Sequence[float | None], **_: Any) -> list[float | None]:
+        return list(value)
+
+
 class TaskRows:
     """Builds the episodes of dataset rows.
 
@@ -140,7 +157,7 @@ class TaskRows:
         record: bool = False,
         limits: Mapping[str, float | None] | None = None,
     ) -> None:
-        self._environment = environment
+        self.environment = environment
         self._tasks = tasks
         self._record = record
         self._limits = Limits.model_validate({**environment.limits.model_dump(), **(limits or {})})
@@ -148,7 +165,7 @@ class TaskRows:
     def episodes(self, rows: Sequence[dict[str, Any]]) -> list[Episode]:
         """Return a fresh episode for each row."""
         return [
-            Episode(self._environment, self._tasks[row["task"]], row["seed"], self._limits, record=self._record)
+            Episode(self.environment, self._tasks[row["task"]], row["seed"], self._limits, record=self._record)
             for row in rows
         ]
 
@@ -167,6 +184,10 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         reward: Weights of the score's value and components; the value alone by default.
         rewards: A composition that takes the place of `reward`: it is asked about all rollouts of a batch at once.
         on_rollouts: Hears of every batch of rollouts: optimizer step, transcripts, scores.
+        source: Gives the tasks of each step in the place of those of the rows.
+        selection: Decides which groups are learnt from; with a source, others can be replaced.
+        over_long: Decides about rollouts that are too long.
+        watches: Figures that have to stay in a range.
         **trainer: Passed to TRL's trainer; `args.max_completion_length` is the limit of the whole trajectory.
 
     Raises:
@@ -185,11 +206,15 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         reward: Mapping[str, float] | None = None,
         rewards: Composite | None = None,
         on_rollouts: OnRollouts | None = None,
+        source: TaskSource | None = None,
+        selection: Selection | None = None,
+        over_long: OverLong | None = None,
+        watches: Watches | None = None,
         **trainer: Any,
     ) -> None:
         self._reward: Outcome | Judged = Outcome(reward) if rewards is None else Judged()
         _await_server(trainer.get("args"))
-        super().__init__(reward_funcs=[self._reward], rollout_func=_rollout, **trainer)
+        super().__init__(reward_funcs=[_Given(self._reward.__name__)], rollout_func=_rollout, **trainer)
         self.clock = StepClock()
         self.add_callback(ClockWork(self.clock))
         self.rewards = rewards
@@ -206,26 +231,49 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         self._values: list[float | None] = []
         self._scores: list[Score] = []
         self._on_rollouts = on_rollouts
-        self._batch: list[dict[str, Any]] = []
+        self._batch = Rows([], [])
+        self._inputs: list[dict[str, Any]] = []
+        self._dropped: list[bool] = []
+        self._rounds = Rounds(source, selection)
+        self._over_long = over_long or OverLong()
+        self._watches = watches or Watches(())
+        self._watching = Watching(self._watches, cycle_of(self.args))
+        self.add_callback(self._watching)
+        self._logprobs = "episode/surprisal" in self._watches.figures or any(
+            isinstance(scheme, Branches) and scheme.choose == "entropy" for scheme in self._schemes
+        )
         self._asked: Tensor | None = None
         if self.use_vllm:
             self.vllm_generation.max_completion_length = turn_tokens
             self._guard_client()
+        self._references = self._asking_references(rows.environment) if rewards and rewards.needs_references else None
         self._check_credit()
 
     @property
     def stateful(self) -> dict[str, Stateful]:
         """Parts that remember something from step to step, by name; checkpoints keep it."""
-        return {"rewards": self.rewards} if self.rewards is not None else {}
+        parts: dict[str, Stateful | None] = {
+            "rewards": self.rewards,
+            "source": self._rounds.source,
+            "selection": self._rounds.selection,
+            "watches": self._watches if self._watches.figures else None,
+        }
+        return {name: part for name, part in parts.items() if part is not None}
+
+    @property
+    def stopped(self) -> str | None:
+        """Why a watch ended the training, if one did."""
+        return self._watching.stopped
 
     # --- rollouts ---------------------------------------------------------------------------------------
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """Remember which tasks are to be played; afterwards, leave out rollouts that teach nothing."""
-        self._batch = inputs
+        self._inputs = inputs
         output: dict[str, Any] = super()._generate_and_score_completions(inputs)
         if self.use_vllm:
             self._compare_logprobs(output)
+        output["advantages"][torch.tensor(self._dropped, device=output["advantages"].device)] = 0.0
         if self._schemes != (Trajectory(),):
             with self.clock.phase("reward"):
                 credit = self._credit(output["advantages"].tolist())
@@ -234,40 +282,86 @@ class EpisodeGRPOTrainer(GRPOTrainer):
 
     def play_batch(self) -> dict[str, Any]:
         """Play the present batch and return it in the form of TRL's rollout functions."""
-        with self.clock.phase("environment"):
-            episodes = self._rows.episodes(self._batch)
-        transcripts = self._play_and_branch(episodes)
-        self._transcripts = transcripts
-        with together("scoring episodes"), self.clock.phase("reward"):
-            scores = [transcript.episode.score() for transcript in transcripts]
+        first = int(self.accelerator.process_index) * len(self._inputs)
+        rows = Rows(list(self._inputs), list(range(first, first + len(self._inputs))))
+        groups = len(self._inputs) * self.accelerator.num_processes // self.num_generations
+        step = self._rounds.play(rows, self.num_generations, groups, self._play_round, bool(self.model.training))
         with self.clock.phase("other"):
-            self._report(transcripts, scores)
-        with self.clock.phase("reward"):
-            judged = self._judge(transcripts)
-        self._scores = scores if judged is None else judged
-        self._values = [self._reward.of(score) for score in self._scores]
+            self._report_step(step)
+        self._transcripts = [each.transcript for each in step.rows]
+        self._scores = [each.judged or each.score for each in step.rows]
+        self._dropped = step.dropped
+        # What is left out has no part in credit by turns, whatever its turns were worth.
+        pairs = zip(step.rows, step.dropped, strict=True)
+        self._values = [None if dropped else each.value for each, dropped in pairs]
         masks = [
-            [0] * len(item.mask) if self.mask_truncated_completions and item.episode.truncated else item.mask
-            for item in transcripts
+            [0] * len(item.mask) if dropped or self._left_out(item) else item.mask
+            for item, dropped in zip(self._transcripts, step.dropped, strict=True)
         ]
         return {
-            "prompt_ids": [item.prompt for item in transcripts],
-            "completion_ids": [item.completion for item in transcripts],
-            "logprobs": [item.logprobs for item in transcripts] if self.use_vllm else None,
+            "prompt_ids": [item.prompt for item in self._transcripts],
+            "completion_ids": [item.completion for item in self._transcripts],
+            "logprobs": [item.logprobs for item in self._transcripts] if self.use_vllm else None,
             "env_mask": masks,
-            "score": scores,
-            **({"judged": judged} if judged is not None else {}),
+            "value": [each.value for each in step.rows],
         }
 
+    def _left_out(self, item: Transcript) -> bool:
+        """Return whether a rollout is left out of the loss because a limit cut it off."""
+        truncated = item.episode.truncated
+        return self._over_long.masks(truncated) or (self.mask_truncated_completions and truncated)
+
+    def _play_round(self, rows: Rows) -> list[Played]:
+        """Play rows of this process, and say what they are worth."""
+        self._batch = rows
+        with self.clock.phase("environment"):
+            episodes = self._rows.episodes(rows.inputs)
+        transcripts = self._play_and_branch(episodes)
+        with together("scoring episodes"), self.clock.phase("reward"):
+            scores = [transcript.episode.score() for transcript in transcripts]
+        with self.clock.phase("reward"):
+            judged = self._judge(transcripts)
+        values = self._reward(score=scores, judged=judged or [])
+        verdicts: Sequence[Score | None] = judged or [None] * len(transcripts)
+        return [
+            Played(number, item, score, verdict, self._after_length(value, item))
+            for number, item, score, verdict, value in zip(
+                rows.numbers, transcripts, scores, verdicts, values, strict=True
+            )
+        ]
+
+    def _after_length(self, value: float | None, item: Transcript) -> float | None:
+        cut = item.episode.end is EndReason.TOKEN_LIMIT
+        return None if value is None else value + self._over_long.punishment(len(item.completion), cut)
+
     def _judge(self, transcripts: Sequence[Transcript]) -> list[Score] | None:
-        """Return what the rewards make of the episodes of a batch, and log their parts."""
+        """Return what the rewards make of the episodes of a batch."""
         if self.rewards is None:
             return None
         runs = [Run.of(transcript.episode) for transcript in transcripts]
-        if self.rewards.needs_signals:
+        if self.rewards.needs_own_tokens:
             self._fill_signals(runs, transcripts)
+        if self._references is not None:
+            self._references.fill(self.accelerator.unwrap_model(self.model), runs, transcripts)
         with together("judging episodes"):
-            judged = self.rewards.score(runs)
+            return self.rewards.score(runs)
+
+    def _report_step(self, step: Step) -> None:
+        """Log what was played in a step, groups that were replaced included."""
+        everything = step.everything
+        self._report([each.transcript for each in everything], [each.score for each in everything])
+        if self.rewards is not None:
+            self._report_judged([each.judged for each in everything if each.judged is not None])
+        if self._over_long.action == "punish":
+            places = [(len(each.transcript.completion), each.transcript.episode.end) for each in everything]
+            taken = [self._over_long.punishment(size, end is EndReason.TOKEN_LIMIT) for size, end in places]
+            self._log_means({"over_long/punishment": taken})
+        metrics = self._metrics["train" if self.model.training else "eval"]
+        for name, value in step.figures.items():
+            metrics[name].append(value)
+
+    def _report_judged(self, judged: Sequence[Score]) -> None:
+        """Log the parts of what the rewards made of the episodes."""
         names = sorted({name for score in judged for name in score.components})
         figures = {f"rewards/{name}": [s.components[name] for s in judged if name in s.components] for name in names}
         figures["rewards/failures"] = [float(score.value is None) for score in judged]
@@ -275,7 +369,6 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         failed = [score.failure.message for score in judged if score.failure is not None]
         if failed:
             logger.warning("%d of %d rollouts have no reward; the first: %s", len(failed), len(judged), failed[0])
-        return judged
 
     def _fill_signals(self, runs: Sequence[Run], transcripts: Sequence[Transcript]) -> None:
         """Tell rewards what the policy knows of its own tokens."""
@@ -285,6 +378,17 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         found = signals_of_transcripts(model, transcripts, temperature=self.temperature, tokens=self._forward_tokens)
         for run, signals in zip(runs, found, strict=True):
             run.signals = signals
+
+    def _asking_references(self, environment: Environment) -> References:
+        """Return what tells rewards how likely reference answers are; the first policy is kept for it."""
+        assert self.rewards is not None
+        model = self.accelerator.unwrap_model(self.model)
+        if not self.rewards.needs_baseline:
+            return References(self._codec, environment, tokens=self._forward_tokens)
+        if hasattr(model, "disable_adapter"):
+            return References(self._codec, environment, model, model.disable_adapter, self._forward_tokens)
+        first = copy.deepcopy(model).eval().requires_grad_(False)
+        return References(self._codec, environment, first, tokens=self._forward_tokens)
 
     @property
     def in_lock_step(self) -> bool:
@@ -297,12 +401,12 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         later = self._branch_rows(scheme.branches) if scheme is not None and self.model.training else {}
         first = [row for row in range(len(episodes)) if row not in later]
         played = dict(zip(first, self._play_rows(episodes, first), strict=True))
-        if scheme is None or not later:
+        if scheme is None or not (later or self.in_lock_step):
             return [played[row] for row in first]
         begun: dict[int, Episode | Transcript] = {}
         for group in dict.fromkeys(later.values()):
             roots = [played[row] for row in group]
-            place = fork_point(roots, scheme.choose, Random(f"{self._seed}/branches/{self._first_row + group[0]}"))
+            place = fork_point(roots, scheme.choose, Random(f"{self._seed}/branches/{self._batch.numbers[group[0]]}"))
             for row in [row for row, other in later.items() if other == group]:
                 begun[row] = episodes[row] if place is None else branch_of(roots[place.rollout], place.turn)
         rows = sorted(begun)
@@ -314,7 +418,7 @@ class EpisodeGRPOTrainer(GRPOTrainer):
     def _branch_rows(self, branches: int) -> dict[int, tuple[int, ...]]:
         """Return the rows that are branches, each with the rows of its group that are played from the start."""
         groups: dict[tuple[int, int], list[int]] = {}
-        for row, inputs in enumerate(self._batch):
+        for row, inputs in enumerate(self._batch.inputs):
             groups.setdefault((inputs["task"], inputs["seed"]), []).append(row)
         return {
             row: tuple(rows[:-branches])
@@ -325,23 +429,22 @@ class EpisodeGRPOTrainer(GRPOTrainer):
 
     @property
     def _seed(self) -> str:
-        return f"{self.args.seed}/{self.state.global_step}"
-
-    @property
-    def _first_row(self) -> int:
-        """The number of this process's first row among those of all processes."""
-        return int(self.accelerator.process_index) * len(self._batch)
+        again = f"/round {self._batch.round}" if self._batch.round else ""
+        return f"{self.args.seed}/{self.state.global_step}{again}"
 
     def _play_rows(self, items: Sequence[Episode | Transcript], rows: Sequence[int]) -> list[Transcript]:
         chosen = [items[row] for row in rows]
-        return self.play_in_lock_step(chosen) if self.in_lock_step else self._play(chosen, rows)
+        if self.in_lock_step:
+            return self.play_in_lock_step(chosen)
+        with together("playing episodes"):
+            return self._play(chosen, rows)
 
     def _play(self, items: Sequence[Episode | Transcript], rows: Sequence[int] | None = None) -> list[Transcript]:
-        logprobs = any(isinstance(scheme, Branches) and scheme.choose == "entropy" for scheme in self._schemes)
-        sampling = Sampling(self.temperature, self.top_p, self._turn_tokens, self._context, logprobs)
+        sampling = Sampling(self.temperature, self.top_p, self._turn_tokens, self._context, self._logprobs)
         model = self.accelerator.unwrap_model(self.model)
         engine = GenerationEngine(model, self.eos_token_ids, sampling, rows=len(items))
-        seeds = [f"{self._seed}/{self._first_row + row}" for row in rows or range(len(items))]
+        numbers = self._batch.numbers if rows is not None else range(len(items))
+        seeds = [f"{self._seed}/{numbers[row]}" for row in (range(len(items)) if rows is None else rows)]
         watch, situations = "components" in self._needs, "situations" in self._needs
         limit = self.max_completion_length
         return play(engine, self._codec, items, seeds, limit, watch=watch, situations=situations, clock=self.clock)
@@ -434,6 +537,8 @@ class EpisodeGRPOTrainer(GRPOTrainer):
             ],
             "episode/tokens": [float(item.sampled) for item in transcripts],
         }
+        if self._logprobs or self.use_vllm:
+            figures["episode/surprisal"] = [-logprob for item in transcripts for logprob in item.sampled_logprobs()]
         for name in sorted({name for score in valid for name in score.components}):
             figures[f"components/{name}"] = [s.components[name] for s in valid if name in s.components]
         self._log_means(figures)
@@ -594,7 +699,7 @@ class EpisodeGRPOTrainer(GRPOTrainer):
                 [row[keep] for row, keep in zip(input_ids, present, strict=True)],
                 [row[keep] for row, keep in zip(asked, present, strict=True)],
                 temperature=self.temperature,
-                entropies=compute_entropy,
+                entropies="learnt" if compute_entropy and self._entropy_bonus_enabled else compute_entropy,
                 tokens=self._forward_tokens,
             )
         places = asked[:, -logits_to_keep:]
@@ -630,3 +735,12 @@ def _await_server(args: Any) -> None:
     if args is not None and args.use_vllm and args.vllm_mode == "server":
         address = args.vllm_server_base_url or f"http://{args.vllm_server_host}:{args.vllm_server_port}"
         decided(lambda: await_server(address, args.vllm_server_timeout))
+
+
+def cycle_of(args: Any) -> int:
+    """Return after how many optimizer steps rollouts are used up, and new ones are played.
+
+    Args:
+        args: Arguments of TRL's trainer.
+    """
+    return max(1, int(args.steps_per_generation) * int(args.num_iterations) // int(args.gradient_accumulation_steps))

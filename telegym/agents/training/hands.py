@@ -10,9 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Literal, Self, TypeVar
 
-__all__ = ["Hands", "first_of"]
+__all__ = ["Hands", "ToolOrder", "first_of"]
+
+ToolOrder = Literal["fixed", "free"]
+"""When a rollout goes on whose tools run in threads: `fixed`, when the tools of all have answered; `free`, when its own
+have. With `free` it depends on the time tools take which rollouts share a batch of generation, and so how sampling is
+rounded."""
 
 Result = TypeVar("Result")
 

@@ -62,7 +62,9 @@ def optimize(context: RunContext, trainer: Any, steps: int, player: Player | Non
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)
             except Exception as error:
                 raise _kept(context, trainer, keeper, error) from error
-    context.result.interrupted = course.interrupted and trainer.state.global_step < steps
+    context.result.stopped = getattr(trainer, "stopped", None)
+    asked = course.interrupted or context.result.stopped is not None
+    context.result.interrupted = asked and trainer.state.global_step < steps
     if context.result.interrupted:
         return False
     _take_final(context, trainer)

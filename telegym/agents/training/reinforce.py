@@ -11,9 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from telegym.agents.local import load_model, load_tokenizer
 from telegym.agents.prompting import ChatCodec
+from telegym.agents.training.curriculum import make_source
 from telegym.agents.training.measure import Player, conclude, measure, write_trajectories
 from telegym.agents.training.optimize import optimize
+from telegym.agents.training.recipe import Recipe
 from telegym.agents.training.rollouts import Transcript
+from telegym.agents.training.selection import Selection
+from telegym.agents.training.watch import Watches
+from telegym.core.environment import Environment
 from telegym.core.errors import ConfigurationError, did_you_mean
 from telegym.core.score import Score
 
@@ -75,12 +80,26 @@ def _grpo_trainer(context: RunContext, model: Any, tokenizer: Any, codec: ChatCo
         reward=settings.grpo.reward,
         rewards=settings.grpo.rewards.build() if settings.grpo.rewards is not None else None,
         on_rollouts=functools.partial(_keep_rollouts, context) if settings.rollout.keep else None,
+        **_selection(settings, environment),
         model=model,
         args=_grpo_arguments(context),
         processing_class=tokenizer,
         train_dataset=task_dataset(rows),
         peft_config=_adapter(context),
     )
+
+
+def _selection(settings: Recipe, environment: Environment) -> dict[str, Any]:
+    """Return what decides which rollouts are learnt from."""
+    grpo = settings.grpo
+    deviation = grpo.deviation_filter.build() if grpo.deviation_filter is not None else None
+    selects, draws = (grpo.dynamic_sampling or deviation), (grpo.dynamic_sampling or grpo.curriculum)
+    return {
+        "source": make_source(environment, settings.seed, grpo.curriculum) if draws is not None else None,
+        "selection": Selection(grpo.dynamic_sampling, deviation) if selects is not None else None,
+        "over_long": grpo.over_long.build(settings.rollout.completion_tokens),
+        "watches": Watches(grpo.watches),
+    }
 
 
 def _grpo_arguments(context: RunContext) -> Any:

@@ -6,13 +6,14 @@ episode decides when it is over; the transcript only knows the limits of the con
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from telegym.agents.prompting import ChatCodec
-from telegym.agents.training.hands import Hands, first_of
+from telegym.agents.training.hands import Hands, ToolOrder, first_of
 from telegym.agents.training.timing import StepClock
 from telegym.core.episode import EndReason, Episode
 from telegym.core.errors import TeleGymError
@@ -21,12 +22,7 @@ from telegym.core.messages import Message
 if TYPE_CHECKING:
     from telegym.agents.generation import GenerationEngine, SampledTurn
 
-__all__ = ["OnEnd", "Player", "ToolOrder", "Transcript", "branch_of", "play"]
-
-ToolOrder = Literal["fixed", "free"]
-"""When a rollout goes on whose tools run in threads: `fixed`, when the tools of all have answered; `free`, when its own
-have. With `free` it depends on the time tools take which rollouts share a batch of generation, and so how sampling is
-rounded."""
+__all__ = ["OnEnd", "Player", "Transcript", "branch_of", "play"]
 
 
 @dataclass(slots=True)
@@ -59,6 +55,11 @@ class Transcript:
     def sampled(self) -> int:
         """How many tokens the model sampled."""
         return sum(self.mask)
+
+    def sampled_logprobs(self) -> list[float]:
+        """Return the log-probabilities of the sampled tokens, without those that the sampler could not tell."""
+        pairs = zip(self.logprobs, self.mask, strict=True)
+        return [value for value, sampled in pairs if sampled and value is not None and math.isfinite(value)]
 
 
 def branch_of(parent: Transcript, turn: int) -> Transcript:

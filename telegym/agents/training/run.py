@@ -42,6 +42,8 @@ class RunResult:
     """Where everything is."""
     interrupted: bool = False
     """Whether it was stopped before its end; `resume` continues it."""
+    stopped: str | None = None
+    """Why a watch stopped it, if one did."""
     before: dict[str, EvaluationResult] = field(default_factory=dict)
     """Evaluations before training, by set of tasks."""
     after: dict[str, EvaluationResult] = field(default_factory=dict)

@@ -7,7 +7,7 @@ costs most in a small model, sees only the positions that are asked for.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ class Scored(NamedTuple):
     logprobs: Tensor
     """Log-probability of each chosen token given what precedes it."""
     entropies: Tensor | None
-    """Entropy of the distribution there, without gradients."""
+    """Entropy of the distribution there; with gradients only on demand."""
 
 
 def buckets(lengths: Sequence[int], tokens: int) -> Iterator[list[int]]:
@@ -47,7 +47,7 @@ def score_tokens(
     masks: Sequence[Tensor],
     *,
     temperature: float = 1.0,
-    entropies: bool = False,
+    entropies: bool | Literal["learnt"] = False,
     tokens: int = 8192,
 ) -> Scored:
     """Return the log-probabilities of chosen tokens.
@@ -57,7 +57,7 @@ def score_tokens(
         sequences: Tokens of each sequence.
         masks: Which tokens are asked for; never the first one.
         temperature: Divides the logits.
-        entropies: Whether to return entropies too.
+        entropies: Whether to return entropies too; `learnt`: with gradients, for losses that entropy is part of.
         tokens: The most tokens in one forward pass.
     """
     pieces: dict[int, Tensor] = {}
@@ -71,7 +71,7 @@ def score_tokens(
         picked = logprobs.gather(-1, targets[:, None])[:, 0]
         pieces.update(zip(batch, picked.split(counts), strict=True))
         if entropies:
-            flat = logprobs.detach()
+            flat = logprobs if entropies == "learnt" else logprobs.detach()
             spread.update(zip(batch, (-(flat.exp() * flat).sum(-1)).split(counts), strict=True))
     order = range(len(sequences))
     return Scored(

@@ -187,7 +187,7 @@ def test_cut_off_rollouts_are_masked_whatever_they_end_on(
         mask_truncated_completions=masked,
         max_steps=1,
     )
-    trainer._batch = [{"task": index, "seed": index} for index in range(8)]
+    trainer._inputs = [{"task": index, "seed": index} for index in range(8)]
     output = trainer.play_batch()
     assert all(len(ids) <= 60 for ids in output["completion_ids"])
     for item, mask in zip(seen, output["env_mask"], strict=True):
