@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from telegym.envs.base_station import dependencies as works
 from telegym.envs.base_station import operations, power_model
@@ -34,7 +35,7 @@ from telegym.envs.base_station.objects import (
     TransportLink,
 )
 from telegym.envs.base_station.parameters import parameters_of, planned_value, text_of
-from telegym.envs.base_station.policy.trace import Facts, Trace, TraceEntry
+from telegym.envs.base_station.policy.trace import Facts, Priority, Trace, TraceEntry
 from telegym.envs.base_station.priority import priorities
 from telegym.envs.base_station.process.changes import cells_affected, valid_change
 from telegym.envs.base_station.process.records import Change, Ticket, WorkOrder, WorkState
@@ -60,6 +61,13 @@ _REMOTE = frozenset(
 )
 _LOOKING = frozenset({"inspect", "measure_power", "measure_optical", "walk_test", "complete_and_leave"})
 """What technicians do without changing anything."""
+_TALKING = frozenset(
+    {
+        *("wait", "notify_stakeholders", "update_ticket", "ask_requester", "escalate_ticket", "submit_diagnosis"),
+        *("close_ticket", "request_change_approval"),
+    }
+)
+"""Tools that do nothing to the network: no rule asks more about them than what they are about."""
 _INTERRUPTING_PARTS = ("RU_", "AAU_", "BB_BOARD", "MAIN_BOARD", "ROUTER_CARD")
 _GRADUAL = frozenset({"electrical_tilt_deg", "max_tx_power_dbm", "cio_db"})
 """Parameters that may be brought to their planned value step by step."""
@@ -249,6 +257,29 @@ class _Scope(NamedTuple):
     elements: frozenset[str]
 
 
+class _Given(NamedTuple):
+    """What holds of a case whatever anybody does."""
+
+    defects: tuple[Defect, ...]
+    ticket_id: str
+    scope: _Scope
+    priorities: tuple[Priority, ...]
+    nameable: frozenset[str]
+
+
+_GIVEN: WeakKeyDictionary[Network, _Given] = WeakKeyDictionary()
+
+
+def _given(truth: CaseTruth) -> _Given:
+    """Return what holds of a case from its beginning; worked out once, for nobody changes that network."""
+    known = _GIVEN.get(truth.network)
+    if known is None or (known.defects, known.ticket_id) != (truth.defects, truth.ticket_id):
+        right = priorities(truth.network, truth.network.get(Ticket, truth.ticket_id))
+        known = _Given(truth.defects, truth.ticket_id, _Scope(*_scope(truth)), right, _nameable(truth))
+        _GIVEN[truth.network] = known
+    return known
+
+
 def make_trace(final: Network, truth: CaseTruth, *, restored: bool, left_behind: Sequence[str]) -> Trace:
     """Return the trace of an episode for the policy.
 
@@ -258,14 +289,13 @@ def make_trace(final: Network, truth: CaseTruth, *, restored: bool, left_behind:
         restored: Whether service is restored.
         left_behind: What the agent left behind.
     """
-    scope = _Scope(*_scope(truth))
+    given = _given(truth)
     journal = final.journal
-    entries = tuple(_entry(index, journal, truth, scope) for index in range(len(journal)))
+    entries = tuple(_entry(index, journal, truth, given.scope) for index in range(len(journal)))
     ticket = truth.network.get(Ticket, truth.ticket_id)
-    right = priorities(truth.network, ticket)
+    right, faulty = given.priorities, given.nameable
     seen = _seen_priorities(journal, ticket, right)
     accepted = frozenset(right) | seen | (_WHILE_THERE if truth.intermittent else frozenset())
-    faulty = _nameable(truth)
     main = fault_infos()[truth.defects[0].code] if truth.defects else None
     return Trace(
         entries=entries,
@@ -356,6 +386,9 @@ def extract_facts(
     arguments = call.arguments
     element = element_of(network, call.tool, arguments)
     site = site_at(network, element)
+    scope = _in_scope(network, element, sites, elements)
+    if call.tool in _TALKING:
+        return Facts(element_id=element, site_id=site, related=related_to(network, element), in_scope=scope)
     write = _is_write(network, call)
     affecting = write and _interrupts(network, call, element)
     users = _users(network, element) if affecting else 0.0
@@ -366,7 +399,7 @@ def extract_facts(
         element_id=element,
         site_id=site,
         related=related_to(network, element),
-        in_scope=_in_scope(network, element, sites, elements),
+        in_scope=scope,
         is_write=write,
         service_affecting=affecting,
         users=users,

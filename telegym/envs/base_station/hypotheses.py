@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from typing import Literal, NamedTuple
 
@@ -89,9 +89,11 @@ def hypotheses(calls: Sequence[RecordLike]) -> tuple[Hypothesis, ...]:
 
 def weigh(seen: Observations) -> tuple[Hypothesis, ...]:
     """Return the causes that are possible after what was seen."""
-    found = [item for code, row in signs().items() for item in _of_cause(seen, code, row)]
-    order = {"confirmed": 0, "supported": 1, "open": 2}
-    return tuple(sorted(found, key=lambda item: order[item.status]))
+    found = [item for row in _table() for item in _of_cause(seen, row)]
+    return tuple(sorted(found, key=lambda item: _ORDER[item.status]))
+
+
+_ORDER = {"confirmed": 0, "supported": 1, "open": 2}
 
 
 def open_questions(seen: Observations, item: Hypothesis) -> tuple[str, ...]:
@@ -118,24 +120,76 @@ _LISTED = ("alarm.", "notice.", "changed.", "log_", "visit.", "present.", "raise
 """How the names of facts begin that are told by lists."""
 
 
-def _of_cause(seen: Observations, code: str, row: Signs) -> Iterator[Hypothesis]:
-    candidates = _candidates(seen, row.at)
-    confirmed = _holding(seen, candidates, row.confirmed)
+# --- the table, ready for use --------------------------------------------------------------------------------
+
+
+class _Condition(NamedTuple):
+    """A condition of the table."""
+
+    clauses: tuple[_Clause, ...]
+    """What has to hold."""
+    needs: tuple[str, ...]
+    """Names of facts without which it cannot hold."""
+    own: str
+    """Name of such a fact of the element itself; empty if it needs none."""
+
+
+class _Row(NamedTuple):
+    """A row of the table, with everything in it read."""
+
+    code: str
+    at: str
+    excluded: tuple[_Condition, ...]
+    supported: tuple[_Condition, ...]
+    confirmed: tuple[_Condition, ...]
+    lists: tuple[tuple[str, tuple[str, ...]], ...]
+    """By kind of a list: what would be in it if the cause were there."""
+    between: bool
+    """Whether the cause happens between sites."""
+
+
+@cache
+def _table() -> tuple[_Row, ...]:
+    return tuple(_row(code, row) for code, row in signs().items())
+
+
+def _row(code: str, row: Signs) -> _Row:
+    lists = {
+        "alarms": row.alarms or row.alarms_ever,
+        "active_alarms": row.alarms,
+        "changes": row.logged,
+        "notices": row.noticed,
+    }
+    conditions = (tuple(map(_condition, texts)) for texts in (row.excluded, row.supported, row.confirmed))
+    return _Row(code, row.at, *conditions, tuple(lists.items()), row.at in ("link", "port"))
+
+
+def _condition(text: str) -> _Condition:
+    clauses = _clauses(text)
+    needed = [clause for clause in clauses if not clause.negated]
+    own = next((clause.name for clause in needed if clause.kind == "self"), "")
+    return _Condition(clauses, tuple(clause.name for clause in needed), own)
+
+
+def _of_cause(seen: Observations, row: _Row) -> Iterator[Hypothesis]:
+    confirmed = _holding(seen, row.at, row.confirmed)
     if confirmed:
-        yield from (Hypothesis(code, name, "confirmed", calls) for name, calls in confirmed.items())
+        yield from (Hypothesis(row.code, name, "confirmed", calls) for name, calls in confirmed.items())
         return
-    gone = _Excluded(seen, row)
+    gone = _excluded(seen, row)
+    if gone.total:
+        return
     supported = {
         name: calls
-        for name, calls in _holding(seen, candidates, row.supported).items()
+        for name, calls in _holding(seen, row.at, row.supported).items()
         if not gone.covers(name) and not _is_excluded(seen, name, row)
     }
-    yield from (Hypothesis(code, name, "supported", calls) for name, calls in supported.items())
+    yield from (Hypothesis(row.code, name, "supported", calls) for name, calls in supported.items())
     for site in dict.fromkeys((*seen.looked_at, *gone.left)):
         if not gone.covers(site) and not _all_excluded(seen, site, row):
-            yield Hypothesis(code, site, "open", ())
+            yield Hypothesis(row.code, site, "open", ())
     if not gone.everywhere:
-        yield Hypothesis(code, "", "open", ())
+        yield Hypothesis(row.code, "", "open", ())
 
 
 def _candidates(seen: Observations, at: str) -> tuple[str, ...]:
@@ -144,11 +198,14 @@ def _candidates(seen: Observations, at: str) -> tuple[str, ...]:
     return seen.known(at)
 
 
-def _holding(seen: Observations, names: Sequence[str], conditions: Sequence[str]) -> dict[str, tuple[int, ...]]:
-    """Return the elements for which one of some conditions holds, with the calls that say so."""
+def _holding(seen: Observations, at: str, conditions: Sequence[_Condition]) -> dict[str, tuple[int, ...]]:
+    """Return the elements of a kind for which one of some conditions holds, with the calls that say so."""
+    possible = [condition for condition in conditions if seen.names.issuperset(condition.needs)]
+    if not possible:
+        return {}
     found: dict[str, tuple[int, ...]] = {}
-    for name in names:
-        for condition in conditions:
+    for name in _candidates(seen, at):
+        for condition in possible:
             calls = _evaluate(seen, name, condition)
             if calls is not None:
                 found[name] = tuple(sorted(calls))
@@ -156,7 +213,7 @@ def _holding(seen: Observations, names: Sequence[str], conditions: Sequence[str]
     return found
 
 
-def _is_excluded(seen: Observations, name: str, row: Signs) -> bool:
+def _is_excluded(seen: Observations, name: str, row: _Row) -> bool:
     limit = seen.first_change
     for condition in row.excluded:
         calls = _evaluate(seen, name, condition)
@@ -165,47 +222,53 @@ def _is_excluded(seen: Observations, name: str, row: Signs) -> bool:
     return False
 
 
-def _all_excluded(seen: Observations, site: str, row: Signs) -> bool:
+def _all_excluded(seen: Observations, site: str, row: _Row) -> bool:
     """Return whether a cause is excluded at a site, of whose kind of element it has but one."""
-    name = {"power": f"PWR-{site[1:]}", "cabinet": f"CAB-{site[1:]}", "clock": f"CLK-{site[1:]}", "site": site}.get(
-        row.at
-    )
-    return name is not None and _is_excluded(seen, name, row)
+    form = _ONE.get(row.at)
+    return form is not None and _is_excluded(seen, f"{form}{site[1:]}", row)
+
+
+_ONE = {"power": "PWR-", "cabinet": "CAB-", "clock": "CLK-", "site": "S"}
+"""How the ids of elements begin of which a site has but one."""
 
 
 # --- what is impossible in places --------------------------------------------------------------------------
 
 
 class _Excluded:
-    """Where complete lists exclude a cause."""
+    """Where complete lists exclude a cause. Lists are taken in as they come."""
 
-    def __init__(self, seen: Observations, row: Signs) -> None:
+    __slots__ = ("_between", "_places", "_sites", "_wanted", "total", "used")
+
+    def __init__(self, row: _Row) -> None:
         self._places: set[str] = set()
         self._sites: set[str] | None = None
-        self._between = row.at in ("link", "port")
-        for listing in seen.listings:
-            limit = seen.first_change
-            wanted = _wanted(listing, row)
-            if wanted and (limit is None or max(listing.calls) < limit):
-                self._use(listing, wanted)
+        self._wanted = dict(row.lists)
+        self._between = row.between
+        self.total = False
+        """Whether the cause is impossible everywhere."""
+        self.used = 0
+        """How many lists were taken in."""
 
-    def _use(self, listing: Listing, wanted: tuple[str, ...]) -> None:
-        hits = {name for key, name in listing.entries if key in wanted}
-        if not hits and not self._blind(listing):
+    def use(self, listing: Listing) -> None:
+        """Take in a list."""
+        self.used += 1
+        wanted = self._wanted[listing.kind]
+        if not wanted or (listing.kind != "notices" and listing.minutes < DAY_MIN):
+            return
+        index = _index(listing)
+        hits = [name for key in wanted for name in index.names.get(key, ())]
+        if not hits and not index.blind:
             self._places.add(listing.scope)
+            self.total = self.total or listing.scope == REGION
         if listing.scope == REGION and not (self._between and hits):
-            here = {site for name in hits if (site := site_of(name)) is not None} | self._blind(listing)
+            here = {site for name in hits if (site := site_of(name)) is not None} | index.blind
             self._sites = here if self._sites is None else self._sites & here
-
-    @staticmethod
-    def _blind(listing: Listing) -> set[str]:
-        """Return the sites whose own alarms may not have got through."""
-        return {site for key, name in listing.entries if key in _SILENT and (site := site_of(name)) is not None}
 
     @property
     def everywhere(self) -> bool:
         """Whether the cause is impossible in the whole region, but for sites of which it is told separately."""
-        return REGION in self._places or self._sites is not None
+        return self.total or self._sites is not None
 
     @property
     def left(self) -> tuple[str, ...]:
@@ -215,18 +278,45 @@ class _Excluded:
     def covers(self, name: str) -> bool:
         """Return whether the cause is impossible at an element or site."""
         site = site_of(name)
-        if REGION in self._places or name in self._places or (site is not None and site in self._places):
+        if self.total or name in self._places or (site is not None and site in self._places):
             return True
         return self._sites is not None and site is not None and site not in self._sites
 
 
-def _wanted(listing: Listing, row: Signs) -> tuple[str, ...]:
-    """Return what would be in a list if the cause were there; nothing if the list says nothing about it."""
-    if listing.kind in ("alarms", "active_alarms") and listing.minutes >= DAY_MIN:
-        return row.alarms or (row.alarms_ever if listing.kind == "alarms" else ())
-    if listing.kind == "changes" and listing.minutes >= DAY_MIN:
-        return row.logged
-    return row.noticed if listing.kind == "notices" else ()
+def _excluded(seen: Observations, row: _Row) -> _Excluded:
+    """Return where lists exclude a cause; causes with the same signs in lists share it.
+
+    Lists that come after the first change say nothing, and are all that came since: those taken in before stay.
+    """
+    key = (row.lists, row.between)
+    found: _Excluded | None = seen.worked_out.get(key)
+    if found is None:
+        found = seen.worked_out[key] = _Excluded(row)
+    limit = seen.first_change
+    while found.used < len(seen.listings):
+        listing = seen.listings[found.used]
+        if limit is not None and max(listing.calls) >= limit:
+            break
+        found.use(listing)
+    return found
+
+
+class _Index(NamedTuple):
+    """A list, by what is in it."""
+
+    names: dict[str, list[str]]
+    """Elements by key."""
+    blind: frozenset[str]
+    """Sites whose own alarms may not have got through."""
+
+
+@lru_cache(maxsize=1024)
+def _index(listing: Listing) -> _Index:
+    names: dict[str, list[str]] = {}
+    for key, name in listing.entries:
+        names.setdefault(key, []).append(name)
+    silent = (name for key in _SILENT for name in names.get(key, ()))
+    return _Index(names, frozenset(site for name in silent if (site := site_of(name)) is not None))
 
 
 DAY_MIN = 1440
@@ -263,10 +353,12 @@ def _clauses(condition: str) -> tuple[_Clause, ...]:
     return tuple(found)
 
 
-def _evaluate(seen: Observations, name: str, condition: str) -> set[int] | None:
+def _evaluate(seen: Observations, name: str, condition: _Condition) -> set[int] | None:
     """Return the calls that show that a condition holds for an element; None if it does not."""
+    if condition.own and (name, condition.own) not in seen.facts:
+        return None
     calls: set[int] = set()
-    for clause in _clauses(condition):
+    for clause in condition.clauses:
         shown = _shown(seen, name, clause)
         if clause.negated:
             if shown is not None:
@@ -280,9 +372,12 @@ def _evaluate(seen: Observations, name: str, condition: str) -> set[int] | None:
 
 def _shown(seen: Observations, name: str, clause: _Clause) -> int | None:
     """Return the first call that shows a clause."""
+    if clause.name not in seen.names:
+        return None
+    test = _TESTS[clause.test]
     for subject in _related(seen, name, clause.kind):
-        for fact in seen.of(subject, clause.name):
-            if _TESTS[clause.test](fact.value, clause.value):
+        for fact in seen.facts.get((subject, clause.name), ()):
+            if test(fact.value, clause.value):
                 return fact.call
     return None
 
@@ -315,12 +410,14 @@ def _related(seen: Observations, name: str, kind: str) -> tuple[str, ...]:
     special = _SPECIAL.get(kind)
     if special is not None:
         return special(seen, name)
-    site, sector = site_of(name), layer_sector_of(name)
+    site = site_of(name)
     if site is None:
         return ()
-    if kind in _SINGLE:
-        return (_SINGLE[kind].format(site=site, number=site[1:]),)
-    near = tuple(other for other in seen.known(kind) if site_of(other) == site)
+    single = _SINGLE.get(kind)
+    if single is not None:
+        return (single.format(site=site, number=site[1:]),)
+    sector = layer_sector_of(name)
+    near = tuple(seen.placed.get((kind, site), ()))
     if kind == "node" and sector is not None:
         return tuple(other for other in near if other.startswith("ENB") == sector.startswith("L"))
     if kind in ("cell", "ru", "fronthaul", "antenna") and sector is not None:

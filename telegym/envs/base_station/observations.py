@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from telegym.envs.base_station.alarms import dictionary
@@ -73,11 +73,14 @@ _KINDS: tuple[tuple[str, str], ...] = (
     ("link", r"TL-\d{3}-(?:\d{3}|A\d{2})"),
     ("record", r"(?:INC|CR|WO|MW|ESC)-\d{5}"),
 )
+_NAMES_KEPT = 1 << 16
+"""Ids of which it is remembered what they are."""
 _PATTERNS = tuple((kind, re.compile(pattern)) for kind, pattern in _KINDS)
 _SITE = re.compile(r"^S(\d{3})(?:$|-)|^(?:RU|FH|ANT|RET|PWR|CAB|CLK|CSR|ENB|GNB|DU)-(\d{3})(?:$|-)")
 _SECTOR = re.compile(r"-([LN]\d+-\d+)(?:$|-[A-H]$|>)")
 
 
+@lru_cache(maxsize=_NAMES_KEPT)
 def kind_of(name: str) -> str | None:
     """Return what kind of element an id is of; None for what looks like no id."""
     for kind, pattern in _PATTERNS:
@@ -86,12 +89,14 @@ def kind_of(name: str) -> str | None:
     return None
 
 
+@lru_cache(maxsize=_NAMES_KEPT)
 def site_of(name: str) -> str | None:
     """Return the site that an id is of; None for what stands between sites."""
     found = _SITE.match(name)
     return None if found is None else f"S{found[1] or found[2]}"
 
 
+@lru_cache(maxsize=_NAMES_KEPT)
 def layer_sector_of(name: str) -> str | None:
     """Return layer and sector that an id names, for example `L18-2`."""
     found = _SECTOR.search(name)
@@ -141,14 +146,15 @@ _HEAD = re.compile(r"^[a-z][a-z0-9_]*(?:,[a-z][a-z0-9_]*)+$")
 _MORE = re.compile(r"^…\(\+\d+ more\)$")
 
 
+@lru_cache(maxsize=1024)
 def parse(text: str) -> Parsed:
-    """Return the pairs and tables of a result."""
+    """Return the pairs and tables of a result; nobody may change them, for the last results are kept."""
     lines = tuple(text.split("\n"))
     fields: dict[str, str] = {}
     tables: list[Table] = []
     place = 0
     while place < len(lines):
-        if _HEAD.match(lines[place]):
+        if "," in lines[place] and _HEAD.match(lines[place]):
             table, place = _table(lines, place)
             tables.append(table)
             continue
@@ -159,6 +165,8 @@ def parse(text: str) -> Parsed:
 
 
 def _pairs(line: str) -> Iterator[tuple[str, str]]:
+    if ": " not in line:
+        return
     found = list(_PAIR.finditer(line))
     ends = [*(item.start() for item in found[1:]), len(line)]
     for item, end in zip(found, ends, strict=False):
@@ -171,10 +179,11 @@ def _table(lines: Sequence[str], place: int) -> tuple[Table, int]:
     rows: list[dict[str, str]] = []
     whole, place = True, place + 1
     while place < len(lines):
-        if _MORE.match(lines[place]):
+        line = lines[place]
+        if line.startswith("…") and _MORE.match(line):
             whole, place = False, place + 1
             continue
-        cells = next(csv.reader([lines[place]]), [])
+        cells = line.split(",") if line and '"' not in line else next(csv.reader([line]), [])
         if len(cells) != len(columns):
             break
         rows.append(dict(zip(columns, cells, strict=True)))
@@ -265,6 +274,12 @@ class Observations:
     """Index of the first call that may have changed something."""
     subjects: dict[str, dict[str, None]] = field(default_factory=dict)
     """Ids that facts are about, by kind, in the order they appeared."""
+    placed: dict[tuple[str, str | None], list[str]] = field(default_factory=dict)
+    """The same ids by kind and site."""
+    names: set[str] = field(default_factory=set)
+    """Names of facts that were seen of anything."""
+    worked_out: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What was concluded of the lists so far, for who weighs causes; it is added to as lists are."""
     alarm_ids: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Key and object of alarms, by id."""
     pages: dict[tuple[Any, ...], dict[str, tuple[str, str]]] = field(default_factory=dict)
@@ -278,10 +293,16 @@ class Observations:
 
     def note(self, subject: str, name: str, value: str) -> None:
         """Keep a fact."""
-        self.facts.setdefault((subject, name), []).append(Fact(subject, name, value, self.present))
+        fact, known = Fact(subject, name, value, self.present), self.facts.get((subject, name))
+        if known is not None:
+            known.append(fact)
+            return
+        self.facts[subject, name] = [fact]
+        self.names.add(name)
         kind = kind_of(subject)
-        if kind is not None:
-            self.subjects.setdefault(kind, {}).setdefault(subject)
+        if kind is not None and subject not in (ids := self.subjects.setdefault(kind, {})):
+            ids[subject] = None
+            self.placed.setdefault((kind, site_of(subject)), []).append(subject)
 
     def hear(self, *times: str) -> None:
         """Take note of times that have passed."""

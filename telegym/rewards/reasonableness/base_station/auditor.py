@@ -31,6 +31,7 @@ from telegym.rewards.reasonableness.base_station.reading import (
     repeated,
     required,
     waits_for,
+    waits_for_load,
 )
 from telegym.rewards.reasonableness.base_station.refusals import foreseeable
 from telegym.rewards.reasonableness.base_station.rules import HARM, breaches, placed
@@ -215,8 +216,9 @@ class _Inspection:
         if takes_back(act, case.acts[: act.index]):
             sheet.met(Check.NECESSITY, "takes back or ends what was begun")
             return True
-        if eases(act):
-            sheet.met(Check.PRECONDITION, "the site has no mains")
+        eased = eases(act)
+        if eased:
+            sheet.met(Check.PRECONDITION, eased)
             return True
         if self._view is View.ORACLE:
             found = next((item for item in ailments(case, act) if helps(act, item)), None)
@@ -265,6 +267,9 @@ class _Inspection:
 
     def _wait(self, act: Act, sheet: Sheet) -> None:
         pending = waits_for(self._case, act)
+        if not pending and self._case.trace is not None:
+            self._watch.advance(act.visible)
+            pending = waits_for_load(self._case, act, self._watch.possible())
         if pending or self._case.trace is None:
             sheet.met(Check.NECESSITY, pending)
         else:

@@ -63,11 +63,21 @@ class Act:
     """What it is about; empty if it is about nothing."""
     facts: Facts = field(default_factory=Facts)
     """What was true before it, as far as the policy asks."""
+    failed: bool = field(init=False)
+    """Whether it was refused."""
+    group: str = field(init=False)
+    """Group of the tool; empty if there is no such tool."""
+    reads: bool = field(init=False)
+    """Whether it finds something out and leaves the network as it is."""
+    changes: bool = field(init=False)
+    """Whether it acts on the network or sends somebody, and was not refused."""
 
-    @property
-    def failed(self) -> bool:
-        """Whether it was refused."""
-        return self.record.error is not None
+    def __post_init__(self) -> None:
+        """Find out what kind of call it is."""
+        self.failed = self.record.error is not None
+        self.group = group_of(self.tool)
+        self.reads = self._is_read()
+        self.changes = not self.failed and not self.reads and self._is_change()
 
     @property
     def refusal(self) -> str:
@@ -75,23 +85,12 @@ class Act:
         found = _REFUSAL.match(self.record.content) if self.record.error is CallError.REFUSED else None
         return found[1] if found else ""
 
-    @property
-    def group(self) -> str:
-        """Group of the tool; empty if there is no such tool."""
-        return group_of(self.tool)
-
-    @property
-    def reads(self) -> bool:
-        """Whether it finds something out and leaves the network as it is."""
+    def _is_read(self) -> bool:
         if self.tool == "instruct_technician":
             return self.arguments.get("action") in LOOKING
         return self.group in _READING and not self.facts.is_write
 
-    @property
-    def changes(self) -> bool:
-        """Whether it acts on the network or sends somebody, and was not refused."""
-        if self.failed or self.reads:
-            return False
+    def _is_change(self) -> bool:
         if self.tool == "update_alarm":
             return self.arguments.get("action") == "clear"
         return self.group in ("remote_action", "field") or self.facts.is_write

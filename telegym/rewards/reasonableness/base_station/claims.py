@@ -100,6 +100,8 @@ def _may_be(code: str, element: str, possible: Sequence[Hypothesis]) -> bool:
     here = [item for item in possible if item.code in codes and _placed(item.element_id, element)]
     if any(item.status != "open" for item in here):
         return True
+    if any(item.code in codes and item.status == "confirmed" for item in possible):
+        return False  # This very cause was shown elsewhere, and nothing speaks for it here.
     site = [item for item in possible if near(item.element_id, element, exact=False)]
     if code in WEAK and any(item.status != "open" for item in site):
         return False
@@ -187,7 +189,7 @@ def unfinished(case: Case, view: View) -> str:
     """Return why a case was not finished when it was closed; empty if it was.
 
     In the view of what could be known: a cause of which the agent itself said that it is there, and which somebody has
-    to repair, was not treated.
+    to repair, was not treated; one that may be handed over was not handed to anybody.
     """
     if case.kind == "DIA" or case.truth is None:
         return ""
@@ -196,8 +198,10 @@ def unfinished(case: Case, view: View) -> str:
         return f"{left[0].code} at {left[0].element_id} is still there" if left else ""
     said = next((str(item.arguments.get("root_cause")) for item in reversed(case.submitted)), "")
     info = fault_infos().get(said)
-    if info is None or info.family == "no_fault" or said in SELF_HEALING or info.hand_over or said in _PASSES:
+    if info is None or info.family == "no_fault" or said in SELF_HEALING or said in _PASSES:
         return ""
+    if info.hand_over and not any(item.tool == "escalate_ticket" and not item.failed for item in case.acts):
+        return f"nobody was asked to take over {said}"
     acted = any(item.changes or (item.tool == "escalate_ticket" and not item.failed) for item in case.acts)
     return "" if acted else f"nothing was done about {said}"
 

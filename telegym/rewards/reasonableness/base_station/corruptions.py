@@ -49,6 +49,8 @@ _NOTICES = frozenset({"get_external_notices", "get_record", "list_resources"})
 _CHANGING = (Code.WRONG_CAUSE, Code.UNSAFE, Code.POLICY, Code.ORDER, Code.REDUNDANT, Code.PRECONDITION)
 _WRONG = Fault.of(*_CHANGING)
 _MISSING = frozenset({Code.UNGROUNDED, Code.ORDER, Code.UNSAFE, Code.POLICY, Code.PREMATURE, Code.PRECONDITION})
+_UNSEEN = _MISSING | {Code.WRONG_CAUSE}
+"""Codes of a change before which nothing was looked at: for all that was seen, nothing speaks for it either."""
 _SKILLS = ("cooling", "battery_work", "router_hw", "clock_antenna", "baseband_hw", "antenna_line", "microwave")
 _PARTIES = ("core_noc", "tower_company", "vendor_support", "power_utility", "transport_provider", "spectrum_regulator")
 
@@ -56,6 +58,15 @@ _PARTIES = ("core_noc", "tower_company", "vendor_support", "power_utility", "tra
 _KEPT = 8
 """Whole plays that are kept."""
 _NOTHING: Mapping[int, Any] = MappingProxyType({})
+
+
+class _Whole(NamedTuple):
+    """A play of the reference player from beginning to end."""
+
+    episode: Episode
+    """The play."""
+    before: tuple[Episode, ...]
+    """How it stood before each of its turns."""
 
 
 class _Departure(NamedTuple):
@@ -94,7 +105,7 @@ class BaseStationCorrupter(Corrupter):
         super().__init__(environment)
         self.view = view
         self._right: dict[str, bool] = {}
-        self._plays: OrderedDict[str, Episode] = OrderedDict()
+        self._plays: OrderedDict[str, _Whole] = OrderedDict()
         self._player: Player = without_repeats(oracle if view is View.ORACLE else expert)
 
     # --- what the base class asks for ----------------------------------------------------------------------
@@ -108,24 +119,35 @@ class BaseStationCorrupter(Corrupter):
 
     def play(self, task: Task, variant: str, episode: Episode | None = None) -> Episode:
         """Let the player play a task, or go on with an episode, to the end; whole plays are kept for a while."""
-        if episode is not None:
-            return self._continued(episode)
+        return self._continued(episode) if episode is not None else self._whole(task).episode.fork()
+
+    def _whole(self, task: Task) -> _Whole:
+        """Return the whole play of a task; the last ones are kept."""
         if task.id not in self._plays:
-            self._plays[task.id] = self._continued(Episode(self.environment, task))
+            before: list[Episode] = []
+            self._plays[task.id] = _Whole(self._continued(Episode(self.environment, task), before), tuple(before))
             while len(self._plays) > _KEPT:
                 self._plays.popitem(last=False)
-        return self._plays[task.id].fork()
+        return self._plays[task.id]
+
+    def _branches(self, task: Task, variant: str) -> list[Episode]:
+        """Return how the play stood before each of its turns: forks taken on the way, so that nothing is replayed."""
+        return list(self._whole(task).before)
 
     def next_call(self, episode: Episode, variant: str) -> ToolCall | None:
         """Return the player's next call; of a part of a play that was kept, without playing again."""
         whole, made = self._plays.get(episode.task.id), len(episode.calls)
-        if whole is not None and made < len(whole.calls) and (not made or episode.calls[-1] is whole.calls[made - 1]):
-            return whole.calls[made].call
+        known = whole.episode.calls if whole is not None else ()
+        if made < len(known) and (not made or episode.calls[-1] is known[made - 1]):
+            return known[made].call
         return super().next_call(episode, variant)
 
-    def _continued(self, episode: Episode) -> Episode:
+    def _continued(self, episode: Episode, before: list[Episode] | None = None) -> Episode:
+        """Let the player go on to the end; `before` collects how the episode stood before each turn."""
         steps, call = _caught_up(episode, self._player)
         while steps is not None and call is not None and episode.end is None:
+            if before is not None:
+                before.append(episode.fork())
             episode.step(as_message(call, len(episode.calls)))
             try:
                 call = steps.send(_reply(episode.calls[-1]))
@@ -167,7 +189,11 @@ class BaseStationCorrupter(Corrupter):
         return self._right[task.id]
 
     def _open(self, episode: Episode, injection: Injection, wrong: dict[int, frozenset[Code]]) -> frozenset[int]:
-        """Return the calls of which nothing can be said: closing, and visits while somebody is on the way."""
+        """Return the calls of which nothing can be said.
+
+        That are closing, diagnoses (which may name what the fault itself brought about) and visits while somebody is on
+        the way.
+        """
         if not injection.spoils:
             return frozenset()
         last = max(wrong)
@@ -371,7 +397,8 @@ class BaseStationCorrupter(Corrupter):
         looks = [n for n in range(aim) if clean.calls[n].call.name in (*LOOKS, "list_alarms")]
         # Who approves goes by looks of its own; a play in which somebody waited in between is another story.
         made_up = {aim: tuple(looks)} if late else {}
-        return self._depart(clean, kind, _Departure(frozenset(looks), late=made_up), aim, ("R01",))
+        departure = _Departure(frozenset(looks), late=made_up)
+        return self._depart(clean, kind, departure, aim, ("R01",), codes=_UNSEEN)
 
     def _omit_skipped_notices(self, clean: Episode, rng: Random) -> Seeded | None:
         aim = _first(clean, "set_admin_state", "dispatch_technician", "reset_unit", "reset_node", "rollback_config")
@@ -684,8 +711,8 @@ def _near_truth(truth: CaseTruth | None) -> set[str]:
     """Return the names of what is wrong, and of its sites and their elements."""
     if truth is None:
         return set()
-    network, found = truth.network, set(truth.network.index.behind)
-    found.clear()
+    network = truth.network
+    found: set[str] = set()
     for defect in (*truth.defects, *truth.harmless):
         names = {defect.element_id, *(item.element_id for item in namings(network, defect))}
         names.update(network.index.behind.get(defect.element_id, ()))
@@ -693,6 +720,9 @@ def _near_truth(truth: CaseTruth | None) -> set[str]:
         sites.update(site for name in names if (site := site_of(name.rpartition(">")[2])))
         sites.update(f"S{part}" for name in names for part in name.split("-")[1:] if len(part) == 3 and part.isdigit())
         found.update(names, sites, *(network.index.at_site.get(site, ()) for site in sites))
+        cut = set(network.index.behind.get(defect.element_id, ()))
+        # To move traffic off any link of the ways that are cut helps the sites behind it.
+        found.update(link for link, behind in network.index.behind.items() if cut & set(behind))
     return found
 
 
@@ -787,7 +817,7 @@ def _gone(network: Network, defect: Defect) -> bool:
     return natural.cleared(network, defect) and not lasting
 
 
-_AFFECTED = frozenset({"close_ticket", "dispatch_technician"})
+_AFFECTED = frozenset({"close_ticket", "dispatch_technician", "submit_diagnosis"})
 _ENDING = frozenset({"stop_generator", "battery_saver_off", "complete_and_leave"})
 _BEGINNING = frozenset(
     {

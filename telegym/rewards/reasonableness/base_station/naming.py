@@ -144,13 +144,12 @@ class Ledger:
 
     def _search(self, name: str, *, anywhere: bool) -> int | None:
         """Return after how many calls a name was known; 0 for the beginning, None for never."""
-        left = "" if anywhere or name.startswith("-") else r"(?<![A-Za-z0-9-])"
-        word = re.compile(f"{left}{re.escape(name)}(?![A-Za-z0-9])")
-        if name in self._opening and word.search(self._opening):
+        anywhere = anywhere or name.startswith("-")
+        if _stands(name, self._opening, anywhere=anywhere):
             return 0
         for act in self._case.acts:
             content = act.record.content
-            if name not in content or not word.search(content):
+            if not _stands(name, content, anywhere=anywhere):
                 continue
             # A refusal repeats what was asked; that makes it no more known than it was.
             if act.failed and any(name in str(value) for value in act.arguments.values()):
@@ -164,6 +163,21 @@ class Ledger:
             return True
         word = re.compile(rf"(?<![\w.]){re.escape(value)}(?![\w.])")
         return any(word.search(item.record.content) for item in self._case.acts[: act.visible] if not item.failed)
+
+
+def _stands(name: str, text: str, *, anywhere: bool) -> bool:
+    """Return whether a name stands in a text by itself: no letter, digit or (unless `anywhere`) hyphen before it."""
+    place = text.find(name)
+    while place >= 0:
+        before, after = text[place - 1 : place], text[place + len(name) : place + len(name) + 1]
+        if not _is_word(after) and (anywhere or not (before == "-" or _is_word(before))):
+            return True
+        place = text.find(name, place + 1)
+    return False
+
+
+def _is_word(letter: str) -> bool:
+    return letter.isascii() and letter.isalnum()
 
 
 def _sources(name: str) -> Iterator[str]:

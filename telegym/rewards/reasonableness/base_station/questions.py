@@ -14,7 +14,7 @@ def answer_claim(case: Case, act: Act, view: View) -> list[Claim]:
     """Return the claim of an answer.
 
     In the view of what could be known, an answer that was given without having read anything is a guess; whether one
-    that rests on reads is right is not to be told from outside.
+    that rests on reads is right is not to be told from outside. That there is no such thing is an answer too.
 
     Args:
         case: An episode about a question.
@@ -25,5 +25,6 @@ def answer_claim(case: Case, act: Act, view: View) -> list[Claim]:
     if view is View.ORACLE:
         right = check_answer(case.episode.task.data["question"]["expected"], answer, unit)
         return [Claim(f"{answer[:60]!r} is the answer", right)]
-    read = any(item.reads and not item.failed for item in case.acts[: act.visible])
+    heard = (item for item in case.acts[: act.visible] if not item.failed or item.refusal == "NOT_FOUND")
+    read = any(item.reads for item in heard)
     return [Claim(f"{answer[:60]!r} rests on something that was read", read)]

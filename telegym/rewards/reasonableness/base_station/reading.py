@@ -8,7 +8,6 @@ wait for.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache
@@ -28,14 +27,29 @@ from telegym.envs.base_station.process.records import (
     WorkOrder,
     WorkState,
 )
-from telegym.rewards.reasonableness.base_station.case import Act, Case
+from telegym.rewards.reasonableness.base_station.case import DIAGNOSTIC, Act, Case
+from telegym.rewards.reasonableness.base_station.treatment import WEAK
 
-__all__ = ["Insight", "Watch", "asked", "concerns", "looked_again", "repeated", "required", "waits_for"]
+__all__ = [
+    "Insight",
+    "Watch",
+    "asked",
+    "concerns",
+    "looked_again",
+    "repeated",
+    "required",
+    "waits_for",
+    "waits_for_load",
+]
 
 SETTLING_S = 7200 + 1800
 """For how long after a change one may wait for its effect: the longest verification, and half an hour."""
 AFTERMATH_S = 7200
 """For how long after its expected end something that a notice told of may still go on."""
+LULL_S = 1800
+"""How long a wait for another hour is at least."""
+SEARCHED = 8
+"""How many looks and tests are a search, after which one may wait for another hour."""
 FRESH_S = 900
 """After how long a look at the same thing is a new look: a reporting period."""
 _LISTINGS = frozenset({"list_alarms", "get_external_notices", "list_resources"})
@@ -61,7 +75,8 @@ class _Novelty(Observations):
 
     def note(self, subject: str, name: str, value: str) -> None:
         """Keep a fact."""
-        if self.latest(subject, name) != value:
+        known = self.facts.get((subject, name))
+        if known is None or known[-1].value != value:
             self.fresh += 1
         super().note(subject, name, value)
 
@@ -138,7 +153,7 @@ def _defaults(tool: str) -> dict[str, Any]:
 
 def asked(act: Act) -> str:
     """Return what a call asks for as one text; arguments that are left out have their usual value."""
-    return f"{act.tool}{json.dumps({**_defaults(act.tool), **act.arguments}, sort_keys=True)}"
+    return f"{act.tool}{sorted({**_defaults(act.tool), **act.arguments}.items())}"
 
 
 def repeated(case: Case) -> dict[int, int]:
@@ -192,12 +207,12 @@ def _idle_again(act: Act, known: Act, happened: int) -> bool:
 
 def required(case: Case) -> dict[int, str]:
     """Return the reads that the policy asks for, or that belong to what was done next, each with a sentence."""
-    aims = list(_aims(case))
-    found: dict[int, str] = {}
+    aims, found = list(_aims(case)), {}
+    last = max((act.index for act in case.acts if act.changes), default=None)
     for act in case.acts:
         if act.failed or not (act.reads or act.group in ("query", "process")):
             continue
-        reason = _reason(case, act, aims)
+        reason = _reason(case, act, aims, last)
         if reason:
             found[act.index] = reason
     return found
@@ -221,8 +236,7 @@ def _aims(case: Case) -> Iterator[_Aim]:
         yield _Aim(act.index, named, related | {named}, act.facts.site_id or site_at(case.network, named))
 
 
-def _reason(case: Case, act: Act, aims: list[_Aim]) -> str:
-    later = [aim for aim in aims if aim.place > act.index]
+def _reason(case: Case, act: Act, aims: list[_Aim], last: int | None) -> str:
     if act.tool == "get_record":
         return "records are read before they are relied on"
     if act.tool == "list_resources":
@@ -231,23 +245,19 @@ def _reason(case: Case, act: Act, aims: list[_Aim]) -> str:
         return "alarms and notices are looked at before anything else"
     shown = {value for value in act.arguments.values() if isinstance(value, str)}
     site = site_of(str(act.arguments.get("scope_id", ""))) or act.element_id
-    for aim in later:
+    for aim in (aim for aim in aims if aim.place > act.index):
         if act.tool in LOOKS and shown & aim.related:
             return f"{aim.element_id} is looked at before call {aim.place}"
         if act.tool in _LISTINGS and site and site == aim.site_id:
             return f"what is known about {site} is looked at before call {aim.place}"
-    if case.closing is not None and _verifies(case, act):
+    verifies = last is not None and act.index > last and (act.tool in LOOKS or act.tool in _LISTINGS)
+    if verifies and case.closing is not None:
         return "alarms and indicators are looked at after the last change"
     return ""
 
 
 def _wide(act: Act) -> bool:
     return bool(act.arguments.get("scope_id", "region") == "region")
-
-
-def _verifies(case: Case, act: Act) -> bool:
-    changes = [item.index for item in case.acts if item.changes]
-    return bool(changes) and act.index > changes[-1] and (act.tool in LOOKS or act.tool in _LISTINGS)
 
 
 # --- waiting -----------------------------------------------------------------------------------------------
@@ -273,6 +283,23 @@ def waits_for(case: Case, act: Act) -> str:
 
 
 _PASSING = frozenset({"PWR_MAINS_FAIL", "PWR_MAINS_FAIL_NO_BACKUP", "TRN_MW_RSL_LOW", "TRN_MW_ACM_DOWNSHIFT"})
+
+
+def waits_for_load(case: Case, act: Act, possible: Sequence[Hypothesis]) -> str:
+    """Return why somebody waits for another hour, in which there is load; empty if that is not it.
+
+    Some trouble shows only then. Who has searched, and found nothing that would explain the complaint, may wait for it.
+
+    Args:
+        case: The episode.
+        act: The wait.
+        possible: What was possible before it.
+    """
+    if act.end_s - act.start_s < LULL_S or any(item.status != "open" and item.code not in WEAK for item in possible):
+        return ""
+    looks = [item for item in case.acts[: act.visible] if item.tool in LOOKS or item.group == DIAGNOSTIC]
+    searched = sum(not item.failed for item in looks) >= SEARCHED
+    return "nothing explains the complaint yet; another hour may show it" if searched else ""
 
 
 def _pending(network: Network) -> Iterator[str]:

@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from telegym.rewards.reasonableness.base_station.case import Act, Case, text_of
+from telegym.rewards.reasonableness.base_station.naming import exists, named_by
 
 __all__ = ["Refusal", "foreseeable"]
 
@@ -55,6 +56,8 @@ def foreseeable(case: Case, act: Act) -> Refusal | None:
     """
     text = act.record.content
     if act.refusal == "NOT_FOUND":
+        if any(not exists(case.network, item.value) and item.value in case.briefing for item in named_by(act)):
+            return None  # The task itself asks for it; that it does not exist is the answer.
         return Refusal(words="", reason=text.removeprefix("Error: NOT_FOUND: "))
     found = next((item for item in _table() if item.words in text), None)
     if found is None or found.after is None:

@@ -30,6 +30,7 @@ WEIGHTS = {"confirmed": 8.0, "supported": 2.0, "open": 0.1}
 WEAK = frozenset({"stale_alarm", "faulty_sensor_false_alarm", "planned_work_alarms"})
 """Causes that may be there beside any other."""
 _RESERVE = ("start_generator", "battery_saver_on")
+_NO_RESERVE = ("stop_generator", "battery_saver_off")
 
 
 class Ailment(NamedTuple):
@@ -141,11 +142,37 @@ def _prepares(act: Act, ailment: Ailment) -> bool:
     """Return whether a call prepares a remedy: approval, a lock, a visit to look."""
     close = any(near(target, name, exact=False) for target in _targets(act) for name in ailment.names)
     if act.tool == "request_change_approval":
-        return close or (_between(ailment.names) and act.arguments.get("change_type") == "transport_reroute")
+        kind = str(act.arguments.get("change_type"))
+        reroute = kind == "transport_reroute" and _between(ailment.names)
+        return reroute or (close and any(_is_work(remedy, kind) for remedy in _remedies().get(ailment.code, ())))
     if act.tool == "dispatch_technician":
         later = act.arguments.get("urgency") == "next_business_day"
         return close and act.arguments.get("task") == "inspection" and later
     return False
+
+
+_REPLACING = ("replace_part", "power_cycle")
+_WORK: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "reset": {"reset_unit": (), "reset_node": (), "instruct_technician": _REPLACING},
+    "lock": {"set_admin_state": (), "instruct_technician": ()},
+    "antenna_work": {"set_admin_state": (), "instruct_technician": ()},
+    "offline_test": {"set_admin_state": (), "instruct_technician": ()},
+    "parameter": {"set_parameter": ()},
+    "tilt": {"set_antenna_tilt": (), "set_parameter": ()},
+    "neighbour": {"set_neighbour_relation": ()},
+    "rollback": {"rollback_config": ()},
+    "software": {"change_software": ()},
+    "transport_reroute": {"reroute_transport": ()},
+}
+"""By the kind of an approval: the tools that it is for, with the actions of technicians that count (none: all)."""
+
+
+def _is_work(remedy: _Remedy, kind: str) -> bool:
+    """Return whether a remedy is work of the kind that an approval is asked for."""
+    actions = _WORK.get(kind, {}).get(remedy.tool)
+    if actions is None:
+        return False
+    return not actions or bool(set(actions) & set(remedy.arguments.get("action", ())))
 
 
 # --- what is wrong -----------------------------------------------------------------------------------------
@@ -238,9 +265,17 @@ def takes_back(act: Act, earlier: Sequence[Act]) -> bool:
     return False
 
 
-def eases(act: Act) -> bool:
-    """Return whether a change eases what everybody can see: a site without mains gets a reserve."""
-    if act.tool != "control_site_power" or act.arguments.get("action") not in _RESERVE or act.before is None:
-        return False
+def eases(act: Act) -> str:
+    """Return what everybody can see that a change eases; empty if there is nothing.
+
+    A site without mains gets a reserve, and one whose mains are back gets rid of it, whoever had brought it.
+    """
+    if act.tool != "control_site_power" or act.before is None:
+        return ""
     power = act.before.objects.get(f"PWR-{str(act.arguments.get('site_id'))[1:]}")
-    return isinstance(power, PowerSystem) and not mains_live(power)
+    if not isinstance(power, PowerSystem):
+        return ""
+    live, action = mains_live(power), str(act.arguments.get("action"))
+    if action in _RESERVE:
+        return "" if live else "the site has no mains"
+    return "the site has mains again" if live and action in _NO_RESERVE else ""
