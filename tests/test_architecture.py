@@ -16,7 +16,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "telegym"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
-HEAVY = {"torch", "transformers", "trl", "vllm", "accelerate", "datasets", "peft", "tokenizers"}
+HEAVY = {"torch", "transformers", "trl", "verl", "vllm", "accelerate", "datasets", "peft", "tokenizers"}
 MAY_IMPORT = {
     "core": {"core"},
     "envs": {"core", "envs", "tools", "rewards"},

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from telegym.cli import bench, compare, evaluate, judge, play, replay, rewards, tasks, tools, train, verify
+from telegym.cli import bench, compare, evaluate, judge, launch, play, replay, rewards, tasks, tools, train, verify
 from telegym.cli import run as run_command
 from telegym.cli.common import EXIT_INFRASTRUCTURE, EXIT_USAGE
 from telegym.core.errors import InfrastructureError, TeleGymError
@@ -36,6 +36,7 @@ app.command("replay", rich_help_panel="Play")(replay.replay)
 app.command("train", rich_help_panel="Learn")(train.train)
 app.command("eval", rich_help_panel="Learn")(evaluate.evaluate)
 app.command("compare", rich_help_panel="Learn")(compare.compare)
+app.add_typer(launch.app, name="launch", rich_help_panel="Learn")
 app.command("judge", rich_help_panel="Judge")(judge.judge)
 app.add_typer(rewards.app, name="rewards", rich_help_panel="Judge")
 app.add_typer(tasks.app, name="tasks", rich_help_panel="Look and check")

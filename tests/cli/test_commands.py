@@ -19,6 +19,7 @@ COMMANDS = [
     "train",
     "eval",
     "compare",
+    "launch",
     "judge",
     "rewards",
     "replay",

@@ -191,16 +191,16 @@ def lock_step(model: str, folder: Path) -> None:
 def raising(model: str, folder: Path) -> None:
     """The world of one process breaks in the middle of a step."""
 
+    class Broken(Episode):
+        def step(self, action: Any) -> Any:
+            raise InfrastructureError("the simulator is gone")
+
     class Breaking(TaskRows):
         def episodes(self, rows: Any) -> list[Episode]:
             made = super().episodes(rows)
             if process_index() == 1:
-                made[1].step = self._break  # type: ignore[method-assign]
+                made[1] = Broken(environment, made[1].task, seed=0, record=False)
             return made
-
-        @staticmethod
-        def _break(*_: Any) -> Any:
-            raise InfrastructureError("the simulator is gone")
 
     trainer = trainer_of(model, folder)
     environment = ToyEnvironment(64)

@@ -66,6 +66,9 @@ def test_one_that_fails_ends_all_and_says_why(taught_folder: str, tmp_path: Path
     done = launch(2, PROGRAM, "raising", taught_folder, str(tmp_path))
     assert done.returncode != 0
     assert "InfrastructureError: the simulator is gone" in done.stderr
+    told = "process 1 of 2 failed while playing episodes: InfrastructureError: the simulator is gone"
+    assert told in done.stderr
+    assert "Connection closed by peer" not in done.stderr
 
 
 @pytest.mark.slow
