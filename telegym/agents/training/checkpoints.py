@@ -31,10 +31,18 @@ def mark_complete(folder: Path) -> None:
     """
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != _MARK)
     for path in files:
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
+        _flush(path)
     sizes = {path.relative_to(folder).as_posix(): path.stat().st_size for path in files}
     write_whole(folder / _MARK, json.dumps({"files": sizes}, indent=1))
+
+
+def _flush(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 def is_complete(folder: Path) -> bool:

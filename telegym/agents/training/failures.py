@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 from telegym.core.errors import InfrastructureError, TeleGymError
+from telegym.core.score import Score
 
-__all__ = ["explain"]
+__all__ = ["explain", "require_scores"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _SAID_OF_FULL = ("No space left on device", "Disk quota exceeded", "(os error 28)")
@@ -30,6 +31,25 @@ def explain(error: Exception, folder: Path) -> InfrastructureError | None:
         if text is not None:
             return InfrastructureError(text)
     return None
+
+
+def require_scores(scores: Sequence[Score]) -> None:
+    """Refuse a step in which nothing has a score because a judge or the infrastructure failed every time.
+
+    There is nothing to learn from such a step, and most likely not from the next one either.
+
+    Args:
+        scores: The scores of all rollouts of the step.
+
+    Raises:
+        InfrastructureError: If all of them are failures that no task is to blame for; it tells the first one.
+    """
+    failures = [score.failure for score in scores if score.failure is not None and score.failure.party != "task"]
+    if failures and len(failures) == len(scores):
+        first = failures[0]
+        raise InfrastructureError(
+            f"no rollout of a step has a reward, for the {first.party} failed {len(scores)} times: {first.message}"
+        )
 
 
 def _origins(error: BaseException) -> Iterator[BaseException]:

@@ -49,6 +49,7 @@ from telegym.agents.training.credit import (
     unseen_components,
 )
 from telegym.agents.training.curriculum import TaskSource
+from telegym.agents.training.failures import require_scores
 from telegym.agents.training.keeping import Stateful
 from telegym.agents.training.ranks import decided, joint_means, together
 from telegym.agents.training.rollouts import OnEnd, Player, Transcript, branch_of, play
@@ -290,6 +291,8 @@ class EpisodeGRPOTrainer(GRPOTrainer):
             self._report_step(step)
         self._transcripts = [each.transcript for each in step.rows]
         self._scores = [each.judged or each.score for each in step.rows]
+        with together("collecting rewards"):
+            require_scores(self._scores)
         self._dropped = step.dropped
         # What is left out has no part in credit by turns, whatever its turns were worth.
         pairs = zip(step.rows, step.dropped, strict=True)
