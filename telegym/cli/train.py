@@ -24,6 +24,9 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the whole recipe as it would run, and stop.")
     ] = False,
+    watch: Annotated[
+        str | None, typer.Option("--watch", metavar="RUN", help="Train nothing: show a run that goes on elsewhere.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Improve a policy by reinforcement learning, and evaluate it before and after.
@@ -33,6 +36,9 @@ def train(
     from telegym.agents.training.recipe import load_recipe
     from telegym.agents.training.run import train as train_policy
 
+    if watch is not None:
+        _watch(watch, runs)
+        return
     if dry_run:
         typer.echo(load_recipe(recipe, overrides or []).to_yaml(), nl=False)
         return
@@ -47,3 +53,10 @@ def train(
         )
     if result.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
+
+
+def _watch(run: str, runs: Path) -> None:
+    """Show a run, named or as a folder, as long as it goes on."""
+    from telegym.agents.training.dashboard import watch_run
+
+    watch_run(Path(run) if (Path(run) / "config.yaml").is_file() else runs / run, console())

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from telegym.agents.local import PlayerSettings
-from telegym.agents.training.dashboard import progress_bar
+from telegym.agents.training.dashboard import Display
 from telegym.agents.training.recipe import Recipe
 from telegym.agents.training.run import RunFolder, RunResult
+from telegym.agents.training.view import RunView, Status
 from telegym.core.environment import Environment
 from telegym.envs.registry import make_environment
 
@@ -43,6 +44,16 @@ class RunContext:
     """Number of this process; 0 writes and speaks for all."""
     world: int = field(default_factory=lambda: int(os.environ.get("WORLD_SIZE", "1")))
     """How many processes train together."""
+
+    status: Status = field(init=False)
+    """Tells those who look from outside what is going on."""
+    display: Display = field(init=False)
+    """Shows what is going on."""
+
+    def __post_init__(self) -> None:
+        self.status = Status(self.folder.path, writes=self.rank == 0)
+        view = RunView(self.folder.path.resolve().name)
+        self.display = Display(self.console, view, self.status, hidden=self.rank > 0)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -77,7 +88,9 @@ class RunContext:
             "use_cpu": not torch.cuda.is_available(),
             "logging_steps": 1,
             "save_strategy": "no",  # `optimize` says when
-            "report_to": "none",
+            "report_to": "none",  # `optimize` adds trackers after what completes the figures
+            "run_name": self.folder.path.resolve().name,
+            "project": self.recipe.tracking.project,
             "disable_tqdm": True,
             "remove_unused_columns": False,
         }
@@ -95,4 +108,4 @@ class RunContext:
             total: How many there are to do.
             done: How many are done already.
         """
-        return progress_bar(self.console, title, total, done, hidden=self.rank > 0)
+        return self.display.progress(title, total, done)

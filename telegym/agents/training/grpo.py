@@ -54,6 +54,7 @@ from telegym.agents.training.keeping import Stateful
 from telegym.agents.training.ranks import decided, joint_means, together
 from telegym.agents.training.rollouts import OnEnd, Player, Transcript, branch_of, play
 from telegym.agents.training.rounds import Played, Rounds, Rows, Step
+from telegym.agents.training.samples import Sampled
 from telegym.agents.training.scoring import score_tokens
 from telegym.agents.training.selection import OverLong, Selection
 from telegym.agents.training.timing import ClockWork, StepClock
@@ -65,8 +66,9 @@ from telegym.core.episode import EndReason, Episode, Limits
 from telegym.core.errors import ConfigurationError, did_you_mean
 from telegym.core.score import Score
 from telegym.core.task import Task
-from telegym.rewards.base import Run
-from telegym.rewards.compose import Composite
+from telegym.rewards.base import Judgement, Run
+from telegym.rewards.compose import GUARDS, Composite
+from telegym.rewards.guards.base import Severity
 
 __all__ = ["EpisodeGRPOTrainer", "Judged", "Outcome", "TaskRows", "task_dataset"]
 
@@ -185,6 +187,7 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         reward: Weights of the score's value and components; the value alone by default.
         rewards: A composition that takes the place of `reward`: it is asked about all rollouts of a batch at once.
         on_rollouts: Hears of every batch of rollouts: optimizer step, transcripts, scores.
+        on_credit: Hears what became of the rollouts that a step learns from, and which turns get the credit.
         source: Gives the tasks of each step in the place of those of the rows.
         selection: Decides which groups are learnt from; with a source, others can be replaced.
         over_long: Decides about rollouts that are too long.
@@ -207,6 +210,7 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         reward: Mapping[str, float] | None = None,
         rewards: Composite | None = None,
         on_rollouts: OnRollouts | None = None,
+        on_credit: Callable[[int, Sequence[Sampled]], None] | None = None,
         source: TaskSource | None = None,
         selection: Selection | None = None,
         over_long: OverLong | None = None,
@@ -232,6 +236,7 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         self._values: list[float | None] = []
         self._scores: list[Score] = []
         self._on_rollouts = on_rollouts
+        self._on_credit = on_credit
         self._batch = Rows([], [])
         self._inputs: list[dict[str, Any]] = []
         self._dropped: list[bool] = []
@@ -275,11 +280,22 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         if self.use_vllm:
             self._compare_logprobs(output)
         output["advantages"][torch.tensor(self._dropped, device=output["advantages"].device)] = 0.0
+        each = output["advantages"].tolist()
+        credit: Advantages = [[value] * len(item.turns) for value, item in zip(each, self._transcripts, strict=True)]
         if self._schemes != (Trajectory(),):
             with self.clock.phase("reward"):
-                credit = self._credit(output["advantages"].tolist())
+                credit = self._credit(each)
             output["advantages"] = self._charge(credit, output["completion_ids"])
+        self._tell_credit(credit)
         return self._informative(output) if self._may_select else output
+
+    def _tell_credit(self, credit: Advantages) -> None:
+        """Say what the rollouts of a step were worth, and which turns get the credit."""
+        if self._on_credit is None or not self.model.training:
+            return
+        rows = zip(self._transcripts, self._scores, self._values, credit, strict=True)
+        with self.clock.phase("other"):
+            self._on_credit(self.state.global_step, [Sampled(*row[:3], tuple(row[3])) for row in rows])
 
     def play_batch(self) -> dict[str, Any]:
         """Play the present batch and return it in the form of TRL's rollout functions."""
@@ -368,6 +384,10 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         names = sorted({name for score in judged for name in score.components})
         figures = {f"rewards/{name}": [s.components[name] for s in judged if name in s.components] for name in names}
         figures["rewards/failures"] = [float(score.value is None) for score in judged]
+        if self.rewards is not None and self.rewards.guards is not None:
+            counted = [score.counters if isinstance(score, Judgement) else {} for score in judged]
+            for severity in (each.lower() for each in Severity if each is not Severity.NOTE):
+                figures[f"guards/{severity}"] = [each.get(f"{GUARDS}.{severity}", 0.0) for each in counted]
         self._log_means(figures)
         failed = [score.failure.message for score in judged if score.failure is not None]
         if failed:

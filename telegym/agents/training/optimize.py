@@ -22,6 +22,7 @@ from telegym.agents.training.failures import explain
 from telegym.agents.training.keeping import Keeper
 from telegym.agents.training.measure import Player, measure_during
 from telegym.agents.training.ranks import any_of
+from telegym.agents.training.tracking import tracker_callbacks
 from telegym.core.errors import InfrastructureError, TeleGymError
 
 if TYPE_CHECKING:
@@ -56,6 +57,10 @@ def optimize(context: RunContext, trainer: Any, steps: int, player: Player | Non
     with context.progress("training", steps, done) as progress:
         course = _Course(context, progress, player, _cycle(trainer.args))
         _put_first(trainer, course)
+        for tracker in (
+            tracker_callbacks(context.recipe.tracking, context.folder.path, done) if not context.rank else ()
+        ):
+            trainer.add_callback(tracker)
         trainer.add_callback(keeper)
         with course.listening():
             try:
@@ -218,5 +223,5 @@ class _Course(TrainerCallback):
         row = {"step": state.global_step, **{name: value for name, value in logs.items() if value is not None}}
         if self._context.rank == 0:
             self._context.folder.log(row)
-        success = row.get("episode/success")
-        self._bar.advance(f"success {success:.0%}" if success is not None else f"loss {float(row['loss']):.3f}")
+        self._context.display.row(row, state.max_steps)
+        self._bar.advance()

@@ -16,6 +16,7 @@ from telegym.agents.training.reinforce import reinforce
 from telegym.agents.training.run import RunFolder, RunResult
 from telegym.agents.training.stages.stage import run_stage
 from telegym.agents.training.supervise import supervise
+from telegym.agents.training.tracking import check_trackers
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,10 +44,15 @@ class Pipeline:
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
         torch.set_num_threads(context.recipe.threads or os.cpu_count() or 1)
+        check_trackers(context.recipe.tracking)
         try:
             _KINDS[context.recipe.kind](context)
         except KeyboardInterrupt:
             context.result.interrupted = True
+        except Exception as error:
+            context.status.tell(f"failed: {error}", over=True)
+            raise
+        context.status.tell("interrupted" if context.result.interrupted else "finished", over=True)
         if context.result.interrupted:
             context.say(f"Interrupted. Continue with: telegym train --name {context.folder.path.name} --resume")
         return context.result

@@ -16,10 +16,12 @@ from telegym.agents.training.measure import Player, conclude, measure, write_tra
 from telegym.agents.training.optimize import optimize
 from telegym.agents.training.recipe import Recipe
 from telegym.agents.training.rollouts import Transcript
+from telegym.agents.training.samples import Sampled, samples_page
 from telegym.agents.training.selection import Selection
 from telegym.agents.training.watch import Watches
 from telegym.core.environment import Environment
 from telegym.core.errors import ConfigurationError, did_you_mean
+from telegym.core.files import write_whole
 from telegym.core.score import Score
 
 if TYPE_CHECKING:
@@ -80,6 +82,7 @@ def _grpo_trainer(context: RunContext, model: Any, tokenizer: Any, codec: ChatCo
         reward=settings.grpo.reward,
         rewards=settings.grpo.rewards.build() if settings.grpo.rewards is not None else None,
         on_rollouts=functools.partial(_keep_rollouts, context) if settings.rollout.keep else None,
+        on_credit=functools.partial(_keep_samples, context) if settings.samples.every and not context.rank else None,
         **_selection(settings, environment),
         model=model,
         args=_grpo_arguments(context),
@@ -160,3 +163,15 @@ def _keep_rollouts(context: RunContext, step: int, transcripts: Sequence[Transcr
     name = f"train/step-{step + 1:05d}" + (f"-rank-{context.rank}" if context.rank else "")
     played = (item.episode.trajectory(f"step {step + 1}") for item in transcripts)
     write_trajectories(context.folder.trajectories(name), played)
+
+
+def _keep_samples(context: RunContext, step: int, sampled: Sequence[Sampled]) -> None:
+    """Write some episodes of a step to read, if it is time."""
+    settings, number = context.recipe.samples, step + 1
+    if number != 1 and number % settings.every:
+        return
+    page = samples_page(number, sampled, settings)
+    file = context.folder.samples(number)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(file, page)
+    context.display.sample(page)

@@ -99,6 +99,10 @@ class RunFolder:
         """Return the file of an evaluation in the middle of the training."""
         return self.path / "held-out" / f"step-{step:05d}-{name}.json"
 
+    def samples(self, step: int) -> Path:
+        """Return the file with episodes of a step to read."""
+        return self.path / "samples" / f"step-{step:05d}.md"
+
     def log(self, row: dict[str, Any]) -> None:
         """Append a row to the metrics.
 
