@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help train seeds test lint types check slow hostile verify manifests bench constraints clean
+.PHONY: help train seeds test lint types check slow vllm hostile verify manifests bench constraints clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' Makefile | sed 's/:.*## /\t/' | expand -t 14
@@ -39,6 +39,10 @@ check: test lint types  ## tests, lint and types
 
 slow: $(READY)  ## run the tests that take minutes
 	$(BIN)/python -m pytest -m slow
+
+vllm: $(READY)  ## run the tests with a real vLLM on the CPU, in an environment of its own (2.7 GB)
+	tests/vllm/setup.sh
+	$(BIN)/python -m pytest -m vllm --log-cli-level INFO tests/vllm
 
 hostile: $(READY)  ## 100,000 hostile actions
 	$(BIN)/python -m tests.hostile.run --count 100000

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -30,7 +30,9 @@ def vllm_python() -> Path:
 
 
 @contextmanager
-def vllm_server(model: Path, log: Path, *, context: int, options: Sequence[str] = ()) -> Iterator[str]:
+def vllm_server(
+    model: Path, log: Path, *, context: int, options: Sequence[str] = (), variables: Mapping[str, str] | None = None
+) -> Iterator[str]:
     """Serve a model under the name `tiny` and yield the address of its API."""
     port = _free_port()
     command = [
@@ -46,7 +48,7 @@ def vllm_server(model: Path, log: Path, *, context: int, options: Sequence[str] 
     ]
     with log.open("w") as output:
         process = subprocess.Popen(
-            command, stdout=output, stderr=subprocess.STDOUT, env=_environment(), start_new_session=True
+            command, stdout=output, stderr=subprocess.STDOUT, env=_environment(variables), start_new_session=True
         )
         try:
             _wait_until_ready(f"http://127.0.0.1:{port}/health", process, log)
@@ -62,9 +64,9 @@ def vllm_server(model: Path, log: Path, *, context: int, options: Sequence[str] 
                 os.killpg(process.pid, signal.SIGKILL)
 
 
-def _environment() -> dict[str, str]:
+def _environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
     offline = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
-    return {**os.environ, **offline, "VLLM_CPU_KVCACHE_SPACE": "1"}
+    return {**os.environ, **offline, "VLLM_CPU_KVCACHE_SPACE": "1", **(variables or {})}
 
 
 def _free_port() -> int:

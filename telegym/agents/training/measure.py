@@ -14,6 +14,7 @@ from accelerate.utils import gather_object
 from telegym.agents.generation import GenerationEngine, Sampling
 from telegym.agents.prompting import ChatCodec
 from telegym.agents.training.keeping import RandomNumbers
+from telegym.agents.training.ranks import together
 from telegym.agents.training.recipe import Recipe
 from telegym.agents.training.rollouts import play
 from telegym.agents.training.run import HELD_OUT
@@ -66,12 +67,14 @@ class Player:
         """Play episodes to their ends."""
         rollout = self._recipe.rollout
         if getattr(self._trainer, "in_lock_step", False):
-            self._trainer.play_in_lock_step(episodes, on_end)
+            with self._trainer.sampling_as(self._recipe.evaluation.temperature):
+                self._trainer.play_in_lock_step(episodes, on_end)
             return
         sampling = Sampling(self._recipe.evaluation.temperature, 1.0, rollout.turn_tokens, rollout.context)
         model = self._trainer.accelerator.unwrap_model(self._trainer.model)
         engine = GenerationEngine(model, self._codec.stop_ids, sampling, rollout.rows)
-        play(engine, self._codec, episodes, seeds, rollout.completion_tokens, on_end)
+        with together("playing evaluations"):
+            play(engine, self._codec, episodes, seeds, rollout.completion_tokens, on_end)
 
 
 def measure(context: RunContext, when: str, player: Player) -> None:

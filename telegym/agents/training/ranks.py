@@ -18,8 +18,8 @@ T = TypeVar("T")
 
 
 def process_count() -> int:
-    """Return how many processes train together, as the launcher says."""
-    return int(os.environ.get("WORLD_SIZE", "1"))
+    """Return how many processes train together, as the launcher says; without a launcher, 1."""
+    return int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
 
 
 def process_index() -> int:

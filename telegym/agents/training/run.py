@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from telegym.agents.training.checkpoints import clear_after, complete_checkpoints
+from telegym.agents.training.ranks import decided, reported
 from telegym.agents.training.recipe import Recipe, load_recipe
 from telegym.core.errors import ConfigurationError
 from telegym.core.files import write_whole
@@ -164,11 +165,16 @@ def train(
     from rich.console import Console
 
     label = recipe_label(recipe)
-    folder = RunFolder(_run_path(Path(runs), label, name, resume))
-    chosen = _recipe_of(folder, recipe, overrides, resume)
-    from telegym.agents.training.pipeline import Pipeline
+    with reported():
+        # One process decides for all: the others would find the folder of the first, or another free number.
+        path, chosen = decided(lambda: _begun(_run_path(Path(runs), label, name, resume), recipe, overrides, resume))
+        from telegym.agents.training.pipeline import Pipeline
 
-    return Pipeline(chosen, folder, console or Console(highlight=False)).run()
+        return Pipeline(chosen, RunFolder(path), console or Console(highlight=False)).run()
+
+
+def _begun(path: Path, recipe: str | Path | Recipe, overrides: Sequence[str], resume: bool) -> tuple[Path, Recipe]:
+    return path, _recipe_of(RunFolder(path), recipe, overrides, resume)
 
 
 def recipe_label(recipe: str | Path | Recipe) -> str:

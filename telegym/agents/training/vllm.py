@@ -7,7 +7,7 @@ log-probabilities are far apart, the weights are not in step.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -37,11 +37,17 @@ class GuardedClient:
         self.failure: Exception | None = None
         """The first failure; nothing is asked of the server after it."""
         self.generate = self._guarded(client.generate, _NOTHING)
-        self.update_named_params = self._guarded(client.update_named_params, None)
+        self._update = self._guarded(client.update_named_params, None)
         self.reset_prefix_cache = self._guarded(client.reset_prefix_cache, None)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
+
+    def update_named_params(self, metadata: Any, parameters: Iterator[Any]) -> None:
+        """Send weights; take all of them, even after a failure, since each is put together by all processes at once."""
+        self._update(metadata, parameters)
+        for _ in parameters:
+            pass
 
     def check(self) -> None:
         """Raise if the server has failed.

@@ -33,9 +33,8 @@ def environment() -> ToyEnvironment:
     return ToyEnvironment(400)
 
 
-@pytest.fixture(scope="session")
-def taught(environment: ToyEnvironment) -> Policy:
-    """A model that knows the form of calls, and errs."""
+def teach(environment: ToyEnvironment, shape: ShapeSettings = SHAPE) -> Policy:
+    """Make a model that knows the form of calls, and errs."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     texts = ["user\n", "assistant\n"]
@@ -45,9 +44,9 @@ def taught(environment: ToyEnvironment) -> Policy:
         while not episode.done:
             message = act(episode)
             texts += [call_text(message), *(f"\n{answer.content}\n" for answer in episode.step(message))]
-    tokenizer = nano.train_tokenizer(texts, SHAPE.vocabulary)
+    tokenizer = nano.train_tokenizer(texts, shape.vocabulary)
     codec = ChatCodec(tokenizer, PromptProfile(tools="none", policy="none"))
-    model = nano.new_model(tokenizer, SHAPE, seed=0)
+    model = nano.new_model(tokenizer, shape, seed=0)
     shown = [demonstrate(codec, Episode(environment, task), demonstrator(0.8), 600) for task in environment.tasks[:240]]
     optimizer = torch.optim.AdamW(nano.parameter_groups(model, tokenizer, 4e-3))
     for batch in batches([item for item in shown if item is not None], 2048, 6, seed=0):
@@ -58,6 +57,12 @@ def taught(environment: ToyEnvironment) -> Policy:
         optimizer.step()
     torch.set_num_threads(threads)
     return Policy(model, tokenizer, codec)
+
+
+@pytest.fixture(scope="session")
+def taught(environment: ToyEnvironment) -> Policy:
+    """A model that knows the form of calls, and errs."""
+    return teach(environment)
 
 
 @pytest.fixture

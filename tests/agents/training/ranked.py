@@ -28,7 +28,9 @@ from tests.agents.training.toy import ToyEnvironment
 STEPS = 2
 
 
-def trainer_of(model: str, folder: Path, **options: Any) -> EpisodeGRPOTrainer:
+def trainer_of(
+    model: str, folder: Path, kind: type[EpisodeGRPOTrainer] = EpisodeGRPOTrainer, **options: Any
+) -> EpisodeGRPOTrainer:
     """Return a trainer of 16 rollouts a step, over all processes."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
     environment = ToyEnvironment(64)
@@ -49,7 +51,7 @@ def trainer_of(model: str, folder: Path, **options: Any) -> EpisodeGRPOTrainer:
         "logging_steps": 1,
         **options,
     }
-    return EpisodeGRPOTrainer(
+    return kind(
         rows=TaskRows(environment, environment.tasks),
         codec=ChatCodec(tokenizer, PromptProfile(tools="none", policy="none")),
         turn_tokens=40,
@@ -175,9 +177,41 @@ def dying(model: str, folder: Path) -> None:
         (folder / f"dying-{process_index()}.txt").write_text(str(error))
 
 
+class TurnByTurn(EpisodeGRPOTrainer):
+    """Generates through TRL, as with weights that no process has as a whole."""
+
+    in_lock_step = True
+
+
+def _allow_sharding_on_cpu() -> None:
+    """Let accelerate shard on CPUs, which torch can do and accelerate does not offer."""
+    from accelerate import PartialState
+    from accelerate.utils import DistributedType
+
+    inner = PartialState.__init__
+
+    def patched(self: Any, *arguments: Any, **options: Any) -> None:
+        inner(self, *arguments, **options)
+        if self._shared_state["distributed_type"] is DistributedType.MULTI_CPU:
+            self._shared_state["distributed_type"] = DistributedType.MULTI_GPU
+
+    PartialState.__init__ = patched
+
+
+def sharded(model: str, folder: Path) -> None:
+    """Train with weights that are shared out (FSDP2), as the environment of the launcher says."""
+    _allow_sharding_on_cpu()
+    trainer = trainer_of(model, folder)
+    assert trainer.in_lock_step
+    trainer.train()
+    trainer.save_model(str(folder / "model"))
+    if process_index() == 0:
+        (folder / "log.json").write_text(json.dumps(trainer.state.log_history))
+
+
 def lock_step(model: str, folder: Path) -> None:
     """Real generation, turn by turn: one process has nothing to play, or is done at once, and still takes part."""
-    trainer = trainer_of(model, folder)
+    trainer = trainer_of(model, folder, TurnByTurn)
     environment = ToyEnvironment(64)
     counts = {0: [3, 0, 1], 1: [0, 2, 4]}[process_index()]
     for count in counts:
@@ -237,7 +271,7 @@ def run(model: str, folder: Path) -> None:
 
 
 CASES: dict[str, Callable[[str, Path], None]] = {
-    case.__name__: case for case in (metrics, aligned, dying, lock_step, raising, helpers, run)
+    case.__name__: case for case in (metrics, aligned, dying, lock_step, sharded, raising, helpers, run)
 }
 
 if __name__ == "__main__":
