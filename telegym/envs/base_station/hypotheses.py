@@ -160,8 +160,11 @@ def _row(code: str, row: Signs) -> _Row:
         "changes": row.logged,
         "notices": row.noticed,
     }
-    conditions = (tuple(map(_condition, texts)) for texts in (row.excluded, row.supported, row.confirmed))
-    return _Row(code, row.at, *conditions, tuple(lists.items()), row.at in ("link", "port"))
+    excluded, supported, confirmed = (
+        tuple(map(_condition, texts)) for texts in (row.excluded, row.supported, row.confirmed)
+    )
+    between = row.at in ("link", "port")
+    return _Row(code, row.at, excluded, supported, confirmed, tuple(lists.items()), between)
 
 
 def _condition(text: str) -> _Condition:

@@ -193,8 +193,11 @@ def _table(lines: Sequence[str], place: int) -> tuple[Table, int]:
 
 def as_number(text: str) -> float | None:
     """Return the number that a text begins with; None if it begins with none."""
-    found = re.match(r"\s*-?\d+(?:\.\d+)?", text)
+    found = _NUMBER.match(text)
     return float(found[0]) if found else None
+
+
+_NUMBER = re.compile(r"\s*-?\d+(?:\.\d+)?")
 
 
 # --- facts -------------------------------------------------------------------------------------------------
@@ -306,8 +309,10 @@ class Observations:
 
     def hear(self, *times: str) -> None:
         """Take note of times that have passed."""
-        known = [moment for text in times if (moment := _moment(text)) is not None]
-        self.now = max([*known, *([self.now] if self.now else [])], default=None)
+        for text in times:
+            moment = _moment(text)
+            if moment is not None and (self.now is None or moment > self.now):
+                self.now = moment
 
     def of(self, subject: str, name: str) -> list[Fact]:
         """Return what was seen of something, oldest first."""
@@ -323,14 +328,16 @@ class Observations:
         return tuple(self.subjects.get(kind, ()))
 
 
+@lru_cache(maxsize=_NAMES_KEPT)
 def _moment(text: str) -> datetime | None:
     """Return the time that a text tells, with or without its year; only differences between times matter."""
-    found = re.fullmatch(r"(?:(\d{4})-)?(\d\d-\d\dT\d\d:\d\d(?::\d\d)?)", text)
+    found = _MOMENT.fullmatch(text)
     if found is None:
         return None
     return datetime.fromisoformat(f"{_YEAR}-{found[2]}")
 
 
+_MOMENT = re.compile(r"(?:(\d{4})-)?(\d\d-\d\dT\d\d:\d\d(?::\d\d)?)")
 _YEAR = 2031
 """Year of times that are told without one."""
 SOON = timedelta(hours=24)

@@ -339,8 +339,8 @@ def dealt_with(network: Network, defect: Defect) -> bool:
     if defect.code in SELF_HEALING or fault(defect.code).cleared(network, defect):
         return True
     info = fault_infos()[defect.code]
-    cases = (item for item in network.objects.values() if isinstance(item, Escalation))
-    return info.hand_over and any(case.accepted and case.party in _takers(defect.code) for case in cases)
+    cases = network.all(Escalation) if info.hand_over else ()
+    return any(bool(case.accepted) and case.party in _takers(defect.code) for case in cases)
 
 
 def _takers(code: str) -> tuple[str | None, ...]:

@@ -233,7 +233,7 @@ def test_what_is_foreseeable_is_a_refusal_that_tools_make() -> None:
 def test_a_needless_lock_is_found_harmful_on_a_copy() -> None:
     task = repairable()
     truth = truth_of(task.data)
-    concerned = treatment._sites(truth.defects[0].element_id)
+    concerned = treatment.sites_of(truth.defects[0].element_id)
     busy = [cell for cell in truth.network.all(Cell) if cell.site_id not in concerned]
     episode = episode_of(
         task,

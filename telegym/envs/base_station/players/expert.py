@@ -10,7 +10,7 @@ from telegym.envs.base_station.players.desk import Desk, fields, rows, site_of
 from telegym.envs.base_station.players.diagnosis import Diagnosis, diagnose
 from telegym.envs.base_station.players.remedies import remedy_of
 from telegym.envs.base_station.players.remedies.power import POLL_MIN, without_mains
-from telegym.envs.base_station.players.steps import Call, Reply, Steps, without_repeats
+from telegym.envs.base_station.players.steps import Call, Reply, Steps, within_stock, without_repeats
 from telegym.envs.base_station.policy.constants import PolicyConstants
 from telegym.envs.base_station.questions import Question, ask
 
@@ -35,6 +35,7 @@ UNKNOWN = Diagnosis("faulty_sensor_false_alarm", "", (), False, ())
 
 
 @without_repeats
+@within_stock
 def expert(episode: Episode) -> Steps[None]:
     """Play a case knowing nothing but what the agent is told."""
     if episode.task.data["kind"] == "QNA":

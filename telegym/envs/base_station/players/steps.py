@@ -15,7 +15,7 @@ from telegym.core.messages import Message, ToolCall
 if TYPE_CHECKING:
     from telegym.core.episode import Episode
 
-__all__ = ["Call", "Player", "Reply", "Steps", "as_message", "next_call", "play", "without_repeats"]
+__all__ = ["Call", "Player", "Reply", "Steps", "as_message", "next_call", "play", "within_stock", "without_repeats"]
 
 _T = TypeVar("_T")
 
@@ -146,6 +146,33 @@ class _Memory:
             self._known[f"{call.tool}{sorted(call.arguments.items(), key=str)}"] = (self._elapsed, reply)
         elif not call.tool.startswith((*_READS, *_TALKS)) and not reply.error:
             self._known.clear()
+
+
+def within_stock(player: Player) -> Player:
+    """Return a player who does not ask for a spare part of which it was told before that none is in stock.
+
+    Args:
+        player: The player; its own procedure is told the refusal that it would get.
+    """
+
+    @wraps(player)
+    def careful(episode: Episode) -> Steps[None]:
+        steps = player(episode)
+        missing: dict[str, bool] = {}
+        try:
+            call = next(steps)
+            while True:
+                wanted = call.arguments.get("spare_part_types") or () if call.tool == "dispatch_technician" else ()
+                part = next((name for name in wanted if missing.get(name)), None)
+                refusal = Reply(f"Error: RESOURCE_BUSY: {part} is not in stock", True, 0.0)
+                reply = refusal if part is not None else (yield call)
+                if call.tool == "list_resources" and "part_type" in call.arguments:
+                    missing[call.arguments["part_type"]] = f"\n{call.arguments['part_type']},0," in reply.text
+                call = steps.send(reply)
+        except StopIteration:
+            return
+
+    return careful
 
 
 _READS = ("get_", "list_", "compute_", "search_", "rank_", "run_")

@@ -19,6 +19,7 @@ from telegym.core.episode import CallRecord, Episode
 from telegym.core.messages import Message, ToolCall
 from telegym.core.task import Task
 from telegym.core.tool import CallError
+from telegym.envs.base_station import dependencies as works
 from telegym.envs.base_station.cases import TICKET, namings, truth_of
 from telegym.envs.base_station.facts import CaseTruth
 from telegym.envs.base_station.faults import Defect, fault, fault_infos
@@ -255,7 +256,7 @@ class BaseStationCorrupter(Corrupter):
             others = [other for other in _shown(episode, own) if other not in known]
             if others and name != "change_request_id":
                 message = message_of(call.name, {**call.arguments, name: rng.choice(others)}, number=len(episode.calls))
-                return Injection((message,), (_WRONG,), spoils=True, confirm=_cured_nothing)
+                return Injection((message,), (_WRONG,), spoils=True, confirm=_acted_in_vain)
         return None
 
     def _wrong_remedy(self, episode: Episode, rng: Random, variant: str) -> Injection | None:
@@ -337,6 +338,8 @@ class BaseStationCorrupter(Corrupter):
             return None
         if {"request_change_approval", "escalate_ticket", "wait"} & set(made) or _something_passes(network):
             return None
+        if any(record.error is not None for record in episode.calls):
+            return None  # What was refused for now may be waited for.
         message = message_of("wait", {"minutes": rng.randint(5, 15)}, number=len(episode.calls))
         return Injection((message,), (Fault.of(Code.REDUNDANT),))
 
@@ -708,11 +711,15 @@ def _truth(episode: Episode) -> CaseTruth | None:
 
 
 def _near_truth(truth: CaseTruth | None) -> set[str]:
-    """Return the names of what is wrong, and of its sites and their elements."""
+    """Return the names of what is wrong, of its sites and their elements, and of sites that are out of service.
+
+    Whoever sees that a site is out may suspect something there, whatever the cause is.
+    """
     if truth is None:
         return set()
     network = truth.network
-    found: set[str] = set()
+    out = {cell.site_id for cell in network.all(Cell) if not works.in_service(network, cell.id)}
+    found: set[str] = {name for site in out for name in (site, *network.index.at_site.get(site, ()))}
     for defect in (*truth.defects, *truth.harmless):
         names = {defect.element_id, *(item.element_id for item in namings(network, defect))}
         names.update(network.index.behind.get(defect.element_id, ()))
@@ -790,6 +797,11 @@ def _cured_nothing(episode: Episode, put_in: list[CallRecord]) -> bool:
     if before is None or after is None:
         return True
     return not any(fault(d.code).cleared(after, d) and not fault(d.code).cleared(before, d) for d in truth.defects)
+
+
+def _acted_in_vain(episode: Episode, put_in: list[CallRecord]) -> bool:
+    """Return whether a call that was put in was one that can be made of its target, and cleared no cause."""
+    return not put_in[0].content.startswith("Error: INVALID_ARGUMENT") and _cured_nothing(episode, put_in)
 
 
 def _is_form(record: CallRecord) -> bool:

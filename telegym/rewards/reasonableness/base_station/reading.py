@@ -28,7 +28,7 @@ from telegym.envs.base_station.process.records import (
     WorkState,
 )
 from telegym.rewards.reasonableness.base_station.case import DIAGNOSTIC, Act, Case
-from telegym.rewards.reasonableness.base_station.treatment import WEAK
+from telegym.rewards.reasonableness.base_station.treatment import WEAK, sites_of
 
 __all__ = [
     "Insight",
@@ -275,11 +275,22 @@ def waits_for(case: Case, act: Act) -> str:
     done = [item for item in earlier if item.changes]
     if done and act.start_s - done[-1].end_s < SETTLING_S:
         return f"the effect of call {done[-1].index} is awaited"
-    refused = [item for item in earlier[-4:] if item.refusal in ("RESOURCE_BUSY", "PRECONDITION_FAILED")]
-    if refused:
-        return f"call {refused[-1].index} was refused for now"
+    refused = _refused_for_now(earlier)
+    if refused is not None:
+        return f"call {refused.index} was refused for now"
     passing = sorted(name for key, name in network.open_alarms if key in _PASSING)
     return f"{passing[0]} may recover by itself" if passing else ""
+
+
+def _refused_for_now(earlier: Sequence[Act]) -> Act | None:
+    """Return the last call that may succeed later: one made just before, or a test that nobody has made since."""
+    made = {asked(item) for item in earlier if not item.failed}
+    for item in reversed(earlier):
+        if item.refusal in ("RESOURCE_BUSY", "PRECONDITION_FAILED"):
+            recent = item.index >= earlier[-1].index - 3
+            if recent or (item.group == DIAGNOSTIC and asked(item) not in made):
+                return item
+    return None
 
 
 _PASSING = frozenset({"PWR_MAINS_FAIL", "PWR_MAINS_FAIL_NO_BACKUP", "TRN_MW_RSL_LOW", "TRN_MW_ACM_DOWNSHIFT"})
@@ -288,18 +299,19 @@ _PASSING = frozenset({"PWR_MAINS_FAIL", "PWR_MAINS_FAIL_NO_BACKUP", "TRN_MW_RSL_
 def waits_for_load(case: Case, act: Act, possible: Sequence[Hypothesis]) -> str:
     """Return why somebody waits for another hour, in which there is load; empty if that is not it.
 
-    Some trouble shows only then. Who has searched, and found nothing that would explain the complaint, may wait for it.
+    Some trouble shows only then. Who has searched, and found nothing that shows what the cause is, may wait for it.
 
     Args:
         case: The episode.
         act: The wait.
         possible: What was possible before it.
     """
-    if act.end_s - act.start_s < LULL_S or any(item.status != "open" and item.code not in WEAK for item in possible):
+    shown = any(item.status == "confirmed" and item.code not in WEAK for item in possible)
+    if shown or act.end_s - act.start_s < LULL_S:
         return ""
     looks = [item for item in case.acts[: act.visible] if item.tool in LOOKS or item.group == DIAGNOSTIC]
     searched = sum(not item.failed for item in looks) >= SEARCHED
-    return "nothing explains the complaint yet; another hour may show it" if searched else ""
+    return "nothing has shown the cause yet; another hour may" if searched else ""
 
 
 def _pending(network: Network) -> Iterator[str]:
@@ -351,8 +363,8 @@ def _focus(case: Case, seen: Observations) -> set[str]:
     for record in case.truth.network.get(Ticket, case.ticket_id).scope if case.truth is not None else ():
         found.add(site_of(record) or record)
     for subject, name in seen.facts:
-        if name.startswith(_UNUSUAL) and (site := site_of(subject)) is not None:
-            found.add(site)
+        if name.startswith(_UNUSUAL):
+            found |= sites_of(subject)
         if name == "place" and (place := seen.latest(subject, name)) and place in case.briefing:
             found.add(subject)
     near = {row.value.partition("-")[0] for site in found for row in seen.of(site, "neighbour")}

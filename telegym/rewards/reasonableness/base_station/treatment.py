@@ -21,7 +21,18 @@ from telegym.envs.base_station.observations import kind_of, layer_sector_of, sit
 from telegym.envs.base_station.power_model import mains_live
 from telegym.rewards.reasonableness.base_station.case import DIAGNOSTIC, Act, Case, text_of
 
-__all__ = ["ANTENNA_CAUSES", "WEAK", "Ailment", "ailments", "eases", "helps", "likelihood", "near", "takes_back"]
+__all__ = [
+    "ANTENNA_CAUSES",
+    "WEAK",
+    "Ailment",
+    "ailments",
+    "eases",
+    "helps",
+    "likelihood",
+    "near",
+    "sites_of",
+    "takes_back",
+]
 
 ANTENNA_CAUSES = frozenset({"vswr_connector_degradation", "feeder_disconnected", "passive_intermodulation"})
 """Causes for whose repair cells are locked."""
@@ -92,7 +103,7 @@ def near(name: str, other: str, *, exact: bool) -> bool:
     """Return whether two elements belong together: the same one, or (not `exact`) of the same site."""
     if name == other:
         return True
-    sites, others = _sites(name), _sites(other)
+    sites, others = sites_of(name), sites_of(other)
     if not sites & others:
         return False
     if not exact or kind_of(other) == "site":
@@ -105,8 +116,12 @@ def near(name: str, other: str, *, exact: bool) -> bool:
     return kind_of(name) != kind_of(other)
 
 
-def _sites(name: str) -> set[str]:
-    """Return the sites that an element is of; both ends of what stands between sites."""
+def sites_of(name: str) -> set[str]:
+    """Return the sites that an element is of; both ends of what stands between sites.
+
+    Args:
+        name: An id, or a relation of two cells.
+    """
     if ">" in name:
         return {part[:4] for part in name.split(">")}
     site = site_of(name)
@@ -218,7 +233,8 @@ def _ailment(network: Network, defect: Defect) -> Ailment:
 def likelihood(act: Act, possible: Sequence[Hypothesis]) -> float:
     """Return how likely it is that a change helps, given the causes that are possible; 0 to 1.
 
-    Causes at the same place compete with each other by their weight; what may be there beside any other does not.
+    Causes at the same place compete with each other by their weight; what may be there beside any other does not. A
+    cause that nothing points to is not tried to be cured while another one was shown elsewhere.
 
     Args:
         act: The change.
@@ -230,8 +246,11 @@ def likelihood(act: Act, possible: Sequence[Hypothesis]) -> float:
         return 0.0
     if any(item.status == "confirmed" for item in helped):
         return 1.0
-    places = {site for item in helped for site in _sites(item.element_id)}
-    rivals = {item.code: WEIGHTS[item.status] for item, _ in reversed(known) if _sites(item.element_id) & places}
+    shown = any(item.status == "confirmed" and item.code not in WEAK for item in possible)
+    if shown and all(item.status == "open" for item in helped):
+        return 0.0
+    places = {site for item in helped for site in sites_of(item.element_id)}
+    rivals = {item.code: WEIGHTS[item.status] for item, _ in reversed(known) if sites_of(item.element_id) & places}
     useful = {item.code for item in helped}
     total = sum(weight for code, weight in rivals.items() if code in useful or code not in WEAK)
     return sum(rivals[code] for code in useful) / total
