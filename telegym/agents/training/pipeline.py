@@ -54,5 +54,6 @@ class Pipeline:
             raise
         context.status.tell("interrupted" if context.result.interrupted else "finished", over=True)
         if context.result.interrupted:
-            context.say(f"Interrupted. Continue with: telegym train --name {context.folder.path.name} --resume")
+            why = f"Stopped: {context.result.stopped}." if context.result.stopped is not None else "Interrupted."
+            context.say(f"{why} Continue with: telegym train --name {context.folder.path.name} --resume")
         return context.result
