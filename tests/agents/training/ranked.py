@@ -204,6 +204,9 @@ def sharded(model: str, folder: Path) -> None:
     trainer = trainer_of(model, folder)
     assert trainer.in_lock_step
     trainer.train()
+    parts = [parameter.to_local().numel() for parameter in trainer.model.parameters()]
+    whole = [parameter.numel() for parameter in trainer.model.parameters()]
+    assert sum(parts) < 0.6 * sum(whole), "the weights are not shared out"
     trainer.save_model(str(folder / "model"))
     if process_index() == 0:
         (folder / "log.json").write_text(json.dumps(trainer.state.log_history))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from telegym.agents.training.run import RunFolder
 from telegym.core.trajectory import read_trajectories
@@ -69,6 +70,31 @@ def test_one_that_fails_ends_all_and_says_why(taught_folder: str, tmp_path: Path
     told = "process 1 of 2 failed while playing episodes: InfrastructureError: the simulator is gone"
     assert told in done.stderr
     assert "Connection closed by peer" not in done.stderr
+
+
+SHARDING = {
+    "ACCELERATE_USE_FSDP": "true",
+    "FSDP_VERSION": "2",
+    "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP",
+    "FSDP_TRANSFORMER_CLS_TO_WRAP": "Qwen3DecoderLayer",
+    "FSDP_RESHARD_AFTER_FORWARD": "true",
+    "FSDP_STATE_DICT_TYPE": "FULL_STATE_DICT",
+}
+
+
+@pytest.mark.slow
+def test_weights_can_be_shared_out(taught_folder: str, tmp_path: Path) -> None:
+    """FSDP2: generation, in which every token needs both processes, then the loss, then a whole model on the disk."""
+    done = launch(2, PROGRAM, "sharded", taught_folder, str(tmp_path), variables=SHARDING)
+    assert done.returncode == 0, done.stderr[-4000:]
+    rows = [row for row in json.loads((tmp_path / "log.json").read_text()) if "loss" in row]
+    assert len(rows) == 2
+    assert all(0 < row["episode/tokens"] <= 200 for row in rows)
+    before, after = (load_file(Path(folder) / "model.safetensors") for folder in (taught_folder, tmp_path / "model"))
+    assert {name: value.shape for name, value in before.items()} == {name: v.shape for name, v in after.items()}
+    assert any(row["grad_norm"] > 0 for row in rows) == any(
+        not torch.equal(before[name], after[name]) for name in before
+    )
 
 
 @pytest.mark.slow
