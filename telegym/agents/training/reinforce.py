@@ -144,6 +144,7 @@ def _grpo_arguments(context: RunContext) -> Any:
     return GRPOConfig(**options)
 
 
+        "vllm_max_model_length": rollout.context,
 def _adapter(context: RunContext) -> Any:
     settings = context.recipe.model.adapter
     if settings is None:
