@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from telegym.core.episode import CallRecord, Episode
-from telegym.core.messages import ToolCall
+from telegym.core.messages import Message, ToolCall
 from telegym.core.tool import CallError
 from telegym.envs.base_station.cases import truth_of
 from telegym.envs.base_station.environment import BaseStation
@@ -22,6 +22,7 @@ from telegym.envs.base_station.observations import Observations, conclude, take_
 from telegym.envs.base_station.players.expert import expert
 from telegym.envs.base_station.players.steps import Call, Reply, Steps, play, within_stock
 from telegym.envs.base_station.power_model import mains_live
+from telegym.rewards.reasonableness.base_station import BaseStationAuditor
 from telegym.rewards.reasonableness.base_station.case import Act, Case
 from telegym.rewards.reasonableness.base_station.claims import _may_be, unfinished
 from telegym.rewards.reasonableness.base_station.corruptions import BaseStationCorrupter, _near_truth
@@ -37,7 +38,7 @@ from telegym.rewards.reasonableness.base_station.reading import (
 from telegym.rewards.reasonableness.base_station.refusals import foreseeable
 from telegym.rewards.reasonableness.base_station.treatment import Ailment, eases, helps, likelihood
 from telegym.rewards.reasonableness.corruptions import Corrupter
-from telegym.rewards.verdict import View
+from telegym.rewards.verdict import Check, Code, View
 
 ENVIRONMENT = BaseStation(count=3)
 
@@ -110,6 +111,27 @@ def test_what_may_be_handed_over_has_to_be_handed_to_somebody() -> None:
     assert "transport_congestion" in unfinished(case(said, **facts), View.OBSERVABLE)
     assert "transport_congestion" in unfinished(case(said, refused, **facts), View.OBSERVABLE)
     assert not unfinished(case(said, asked, **facts), View.OBSERVABLE)
+
+
+def test_only_alarms_that_stay_are_worth_clearing() -> None:
+    network = SimpleNamespace(
+        alarms={"ALM-1": SimpleNamespace(key="ENV_INTRUSION"), "ALM-2": SimpleNamespace(key="CELL_UNAVAILABLE")}
+    )
+    for name, right in (("ALM-1", True), ("ALM-2", False)):
+        clearing = act("update_alarm", alarm_id=name, action="clear")
+        clearing.before, clearing.element_id = cast(Network, network), "S004"
+        assert helps(clearing, Ailment("stale_alarm", ("S004",))) is right
+
+
+def test_a_name_that_does_not_exist_is_no_fault_of_form() -> None:
+    episode = Episode(ENVIRONMENT, next(task for task in ENVIRONMENT.tasks if task.data["kind"] != "QNA"))
+    given = {"ticket_id": "INC-10023", "root_cause": "wrong_tac", "element_id": "S998-L8-1"}
+    call = ToolCall(id="c", name="submit_diagnosis", arguments=given)
+    episode.step(Message(role="assistant", tool_calls=(call,)))
+    verdict = BaseStationAuditor().audit(episode, View.OBSERVABLE, counterfactual=False).verdicts[0]
+    assert episode.calls[0].content.startswith("Error: INVALID_ARGUMENT")
+    assert verdict.code is Code.UNGROUNDED
+    assert verdict.checks[Check.SCHEMA] == 1.0
 
 
 # --- what a task asks for and what there is not -----------------------------------------------------------

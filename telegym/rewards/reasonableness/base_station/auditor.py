@@ -109,12 +109,13 @@ class _Inspection:
         if form.value is None:
             return
         refused = act.refusal == "INVALID_ARGUMENT"
-        if form.value < 1.0 or refused:
+        if form.value == 1.0:
+            self._names(act)
+        if form.value < 1.0 or (refused and sheet.clean):
             sheet.unmet(Check.SCHEMA, Code.SCHEMA, form.evidence or act.record.content[:160])
             return
         sheet.met(Check.SCHEMA)
-        self._names(act)
-        if act.failed:
+        if act.failed and not refused:
             self._refused(act)
 
     def _names(self, act: Act) -> None:

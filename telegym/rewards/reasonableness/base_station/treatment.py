@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from telegym.envs.base_station.alarms import dictionary
 from telegym.envs.base_station.faults import Defect, fault, fault_infos
 from telegym.envs.base_station.hypotheses import Hypothesis
 from telegym.envs.base_station.network import Network
@@ -132,6 +133,8 @@ def sites_of(name: str) -> set[str]:
 
 def helps(act: Act, ailment: Ailment) -> bool:
     """Return whether a change helps against something, or would if that were the case."""
+    if act.tool == "update_alarm" and not _stays(act):
+        return False
     for remedy in _remedies().get(ailment.code, ()):
         if remedy.tool == act.tool and _fits(act.arguments, remedy.arguments):
             if any(near(target, name, exact=remedy.exact) for target in _targets(act) for name in ailment.names):
@@ -139,6 +142,12 @@ def helps(act: Act, ailment: Ailment) -> bool:
             if act.tool == "reroute_transport" and _between(ailment.names):
                 return True
     return _prepares(act, ailment)
+
+
+def _stays(act: Act) -> bool:
+    """Return whether an alarm stays until somebody clears it; the others are gone when their cause is."""
+    alarm = act.before.alarms.get(str(act.arguments.get("alarm_id"))) if act.before is not None else None
+    return alarm is None or dictionary()[alarm.key].manual
 
 
 def _between(names: Iterable[str]) -> bool:
