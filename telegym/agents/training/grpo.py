@@ -492,6 +492,9 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         with together("beginning episodes"):
             player = self._player(episodes, on_end)
         active = list(range(len(episodes)))
+        if self._dist.is_fsdp:
+            # Else generation would not know that each token needs all processes, and end when its own turns have ended.
+            self.accelerator.unwrap_model(self.model)._is_fsdp_managed_module = True
         while widest := self._widest(len(active)):
             histories = [player.transcripts[index].prompt + player.transcripts[index].completion for index in active]
             # TRL shares out what a server answers in equal parts, and weights are gathered by all processes at once.
@@ -533,9 +536,6 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         """
         places = [self.vllm_generation] if self.use_vllm else [self.generation_config]
         before = {name: getattr(places[0], name) for name in ("temperature", "top_p")}
-        if self._dist.is_fsdp:
-            # Else generation would not know that each token needs all processes, and end when its own turns have ended.
-            self.accelerator.unwrap_model(self.model)._is_fsdp_managed_module = True
         sample = getattr(places[0], "do_sample", None)
         try:
             _set(places[0], temperature if self.use_vllm else temperature or 1.0, top_p, sample and temperature > 0)

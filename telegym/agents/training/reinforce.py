@@ -133,6 +133,7 @@ def _grpo_arguments(context: RunContext) -> Any:
         "max_completion_length": rollout.completion_tokens,
         "temperature": rollout.temperature,
         "top_p": rollout.top_p,
+        "vllm_max_model_length": rollout.context,
         "learning_rate": settings.learning_rate,
         "lr_scheduler_type": settings.schedule,
         "warmup_steps": settings.warmup_steps,
@@ -144,7 +145,6 @@ def _grpo_arguments(context: RunContext) -> Any:
     return GRPOConfig(**options)
 
 
-        "vllm_max_model_length": rollout.context,
 def _adapter(context: RunContext) -> Any:
     settings = context.recipe.model.adapter
     if settings is None:
