@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from telegym.core.errors import ConfigurationError
+from telegym.evaluation.statistics import t_quantile
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,10 +21,14 @@ if TYPE_CHECKING:
     from telegym.evaluation.reward_figures import CalibrationFigures, ComponentFigures, LengthBucket
 
 __all__ = [
+    "GUARDS",
+    "HELD_OUT",
+    "TIMES",
     "curve_names",
     "distributions_svg",
     "learning_curve_svg",
     "lengths_svg",
+    "points",
     "reliability_svg",
     "write_learning_curve",
 ]
@@ -31,8 +36,13 @@ __all__ = [
 Metrics = Sequence[Mapping[str, Any]]
 """One mapping per step, with `step` and numbers."""
 
-_FIRST = ("success", "reward", "loss", "call_errors", "turns", "tokens", "truncated", "failures", "entropy", "kl")
+TIMES, GUARDS, HELD_OUT = "time/", "guards/", "held-out"
+"""How figures begin that say where time went, what guards caught, and what was solved of held-out tasks on the way."""
+
+_FIRST = ("success", "reward", "entropy", "tokens", "kl", "turns", "call_errors", "truncated", "failures", "loss")
 _LEFT_OUT = frozenset({"step", "epoch", "step_time", "num_tokens", "total_flos"})
+_DRAWN_APART = (TIMES, f"{HELD_OUT}", "tokens/second", "profiling/")
+_BANDED = frozenset({"success", "reward"})
 _COLUMNS = 3
 _WINDOW = 5
 _LIGHT, _DARK = "#9db8dd", "#2457a6"
@@ -41,7 +51,8 @@ _LIGHT, _DARK = "#9db8dd", "#2457a6"
 def curve_names(metrics: Metrics, most: int = 9) -> list[str]:
     """Return the names worth a curve: numbers that change over at least two steps, the well-known ones first."""
     names = dict.fromkeys(name for row in metrics for name in row if name not in _LEFT_OUT)
-    changing = [name for name in names if len({value for _, value in _points(metrics, name)}) > 1]
+    curves = [name for name in names if not name.startswith(_DRAWN_APART)]
+    changing = [name for name in curves if len({value for _, value in points(metrics, name)}) > 1]
     rank = {name: index for index, name in enumerate(_FIRST)}
     return sorted(changing, key=lambda name: rank.get(name.rpartition("/")[2], len(rank)))[:most]
 
@@ -155,17 +166,65 @@ def _without_date(suffix: str) -> dict[str, None]:
 
 def _draw(metrics: Metrics) -> Figure:
     names = curve_names(metrics)
-    figure, every = _panels(len(names))
-    for axes, name in zip(every, names, strict=True):
-        _draw_curve(axes, _points(metrics, name), name)
+    apart = [
+        draw for draw, there in ((_draw_held_out, HELD_OUT), (_draw_times, f"{TIMES}step")) if points(metrics, there)
+    ]
+    figure, every = _panels(len(names) + len(apart))
+    for axes, name in zip(every, names, strict=False):
+        _draw_curve(axes, points(metrics, name), name)
+    for axes, draw in zip(every[len(names) :], apart, strict=True):
+        draw(axes, metrics)
     return figure
+
+
+def _draw_held_out(axes: Axes, metrics: Metrics) -> None:
+    """Draw what was solved of held-out tasks, with intervals."""
+    found = points(metrics, HELD_OUT)
+    edges = [dict(points(metrics, f"{HELD_OUT}/{end}")) for end in ("low", "high")]
+    low, high = (
+        [max(0.0, sign * (edge.get(at, y) - y)) for at, y in found] for sign, edge in zip((-1, 1), edges, strict=True)
+    )
+    axes.errorbar([at for at, _ in found], [y for _, y in found], yerr=[low, high], color=_DARK, marker="o", capsize=3)
+    _label(axes, "held-out success, 95%", "step")
+
+
+def _draw_times(axes: Axes, metrics: Metrics) -> None:
+    """Draw where the time of steps went, phase upon phase."""
+    steps = [step for step, _ in points(metrics, f"{TIMES}step")]
+    names = dict.fromkeys(name for row in metrics for name in row if name.startswith(TIMES) and name != f"{TIMES}step")
+    series = {name.removeprefix(TIMES): dict(points(metrics, name)) for name in names}
+    layers = [[each.get(step, 0.0) for step in steps] for each in series.values()]
+    if layers:
+        axes.stackplot(steps, *layers, labels=[name.replace("$", "") for name in series])
+        axes.legend(fontsize=7, loc="upper right")
+    _label(axes, "seconds a step", "step")
 
 
 def _draw_curve(axes: Axes, points: Sequence[tuple[float, float]], name: str) -> None:
     steps, values = [step for step, _ in points], [value for _, value in points]
     axes.plot(steps, values, color=_LIGHT, linewidth=1)
-    axes.plot(steps, _smooth(values), color=_DARK, linewidth=2)
+    smooth = _smooth(values)
+    axes.plot(steps, smooth, color=_DARK, linewidth=2)
+    if name.rpartition("/")[2] in _BANDED:
+        half = _band(values)
+        low, high = ([mean + sign * each for mean, each in zip(smooth, half, strict=True)] for sign in (-1, 1))
+        axes.fill_between(steps, low, high, color=_LIGHT, alpha=0.4, linewidth=0)
     _label(axes, name, "step")
+
+
+def _band(values: Sequence[float]) -> list[float]:
+    """Return half the width of the 95% interval of each mean over a window, from how its steps differ."""
+    windows = [values[max(0, index + 1 - _WINDOW) : index + 1] for index in range(len(values))]
+    return [_half_width(window) for window in windows]
+
+
+def _half_width(values: Sequence[float]) -> float:
+    n = len(values)
+    if n < 2:
+        return 0.0
+    mean = math.fsum(values) / n
+    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (n - 1))
+    return t_quantile(0.975, n - 1) * deviation / math.sqrt(n)
 
 
 def _smooth(values: Sequence[float]) -> list[float]:
@@ -174,7 +233,8 @@ def _smooth(values: Sequence[float]) -> list[float]:
     return [math.fsum(window) / len(window) for window in windows]
 
 
-def _points(metrics: Metrics, name: str) -> list[tuple[float, float]]:
+def points(metrics: Metrics, name: str) -> list[tuple[float, float]]:
+    """Return the steps in which a figure is a finite number, with the number."""
     rows = ((row.get("step", index), row.get(name)) for index, row in enumerate(metrics))
     return [(float(step), float(value)) for step, value in rows if _is_number(step) and _is_number(value)]
 

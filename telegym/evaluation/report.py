@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from markupsafe import Markup
 
@@ -19,7 +19,17 @@ from telegym.core.errors import TeleGymError
 from telegym.core.trajectory import Trajectory, read_trajectories
 from telegym.evaluation.evaluate import EvaluationResult, compare
 from telegym.evaluation.plots import curve_names, learning_curve_svg
-from telegym.evaluation.statistics import Estimate
+from telegym.evaluation.report_tables import (
+    Row,
+    change_of,
+    figure_rows,
+    guard_rows,
+    held_out_rows,
+    measure_rows,
+    time_rows,
+    tool_rows,
+    violation_rows,
+)
 from telegym.ui.trajectory_page import template_environment, trajectory_fragment, write_html
 
 __all__ = ["read_metrics", "write_report"]
@@ -68,13 +78,6 @@ def read_metrics(path: str | Path) -> tuple[list[dict[str, Any]], int]:
     return [rows[step] for step in sorted(rows)], broken
 
 
-class _Row(NamedTuple):
-    """One line of a table: a name, then a cell each for before, after and the difference."""
-
-    name: str
-    cells: tuple[str, ...]
-
-
 @dataclass(frozen=True, slots=True)
 class _Example:
     """A task that went otherwise than before."""
@@ -91,11 +94,14 @@ class _Evaluation:
     name: str
     before: EvaluationResult | None
     after: EvaluationResult | None
-    headline: tuple[_Row, ...]
-    groups: tuple[_Row, ...]
-    tools: tuple[_Row, ...]
-    ends: tuple[_Row, ...]
-    reasons: tuple[_Row, ...]
+    headline: tuple[Row, ...]
+    groups: tuple[Row, ...]
+    calls: tuple[Row, ...]
+    errors: tuple[Row, ...]
+    tools: tuple[Row, ...]
+    rules: tuple[Row, ...]
+    ends: tuple[Row, ...]
+    reasons: tuple[Row, ...]
     better: tuple[_Example, ...] = ()
     worse: tuple[_Example, ...] = ()
 
@@ -108,12 +114,18 @@ class _Report:
     def content(self) -> dict[str, Any]:
         """Return what the template shows."""
         metrics = self._metrics()
+        evaluations = list(self._evaluations())
         return {
             "name": self.folder.resolve().name,
             "config": self._read(self.folder / "config.yaml", lambda path: path.read_text("utf-8", "replace")),
             "curves": self._curves(metrics),
             "steps": metrics[-1].get("step") if metrics else None,
-            "evaluations": list(self._evaluations()),
+            "evaluations": evaluations,
+            "summary": [_sentence(each) for each in evaluations],
+            "figures": figure_rows(metrics),
+            "held_out": held_out_rows(metrics),
+            "times": time_rows(metrics),
+            "guards": guard_rows(metrics),
             "missing": self.missing,
         }
 
@@ -156,20 +168,26 @@ class _Report:
                 yield self._evaluation(suffix, before, after)
 
     def _evaluation(self, suffix: str, before: EvaluationResult | None, after: EvaluationResult | None) -> _Evaluation:
+        old, new = (
+            self._trajectories(when, suffix) if result is not None else None
+            for when, result in (("before", before), ("after", after))
+        )
         better: tuple[_Example, ...] = ()
         worse: tuple[_Example, ...] = ()
         if before is not None and after is not None:
             comparison = compare(before, after)
-            played = self._trajectories("before", suffix), self._trajectories("after", suffix)
-            better = tuple(_examples(comparison.better, *played, rise=True))
-            worse = tuple(_examples(comparison.worse, *played, rise=False))
+            better = tuple(_examples(comparison.better, old or {}, new or {}, rise=True))
+            worse = tuple(_examples(comparison.worse, old or {}, new or {}, rise=False))
         return _Evaluation(
             name=suffix.strip("-_") or "held-out tasks",
             before=before,
             after=after,
             headline=tuple(_headline(before, after)),
             groups=tuple(_groups(before, after)),
-            tools=tuple(_tool_use(before, after)),
+            calls=tuple(measure_rows(before, after)),
+            errors=_counts(before, after, lambda result: result.error_kinds),
+            tools=tuple(tool_rows(*(None if played is None else _flat(played) for played in (old, new)))),
+            rules=tuple(violation_rows(before, after)),
             ends=_counts(before, after, lambda result: result.end_reasons),
             reasons=_counts(before, after, lambda result: result.reasons)[:_REASONS],
             better=better,
@@ -190,56 +208,69 @@ class _Report:
 def _examples(
     tasks: Sequence[str], before: dict[str, list[Trajectory]], after: dict[str, list[Trajectory]], *, rise: bool
 ) -> Iterator[_Example]:
-    """Yield the first tasks with a pair of trajectories that shows the change."""
+    """Yield the first tasks with a pair of episodes of the same seed that shows the change."""
     shown = 0
     for task in tasks:
-        old = next((item for item in before.get(task, ()) if item.score.success is not rise), None)
-        new = next((item for item in after.get(task, ()) if item.score.success is rise), None)
-        if old is not None and new is not None and shown < _EXAMPLES:
+        later = {trajectory.seed: trajectory for trajectory in after.get(task, ()) if trajectory.score.success is rise}
+        old = next(
+            (each for each in before.get(task, ()) if each.score.success is not rise and each.seed in later), None
+        )
+        if old is not None and shown < _EXAMPLES:
             shown += 1
-            yield _Example(task, Markup(trajectory_fragment(old)), Markup(trajectory_fragment(new)))
+            title = f"{task}, seed {old.seed}"
+            yield _Example(title, Markup(trajectory_fragment(old)), Markup(trajectory_fragment(later[old.seed])))
 
 
-def _headline(before: EvaluationResult | None, after: EvaluationResult | None) -> Iterator[_Row]:
+def _headline(before: EvaluationResult | None, after: EvaluationResult | None) -> Iterator[Row]:
     difference = compare(before, after).difference if before is not None and after is not None else None
-    yield _Row("success", (*_each(before, after, lambda result: result.success.format()), _change(difference)))
+    yield Row("success", (*_each(before, after, lambda result: result.success.format()), change_of(difference)))
     trials = max(result.trials for result in (before, after) if result is not None)
     for k in range(2, trials + 1):
-        yield _Row(f"pass^{k}", (*_each(before, after, _pass_hat(k)), ""))
-    yield _Row("mean score", (*_each(before, after, lambda result: _number(result.mean_value)), ""))
-    yield _Row("episodes", (*_each(before, after, lambda result: str(len(result.outcomes))), ""))
-    yield _Row("failed technically", (*_each(before, after, lambda result: str(result.failures)), ""))
+        yield Row(f"pass^{k}", (*_each(before, after, _pass_hat(k)), ""))
+    yield Row("mean score", (*_each(before, after, lambda result: _number(result.mean_value)), ""))
+    yield Row("episodes", (*_each(before, after, lambda result: str(len(result.outcomes))), ""))
+    yield Row("failed technically", (*_each(before, after, lambda result: str(result.failures)), ""))
 
 
 def _pass_hat(k: int) -> Callable[[EvaluationResult], str]:
     return lambda result: _percent(result.pass_hat.get(k))
 
 
-def _groups(before: EvaluationResult | None, after: EvaluationResult | None) -> Iterator[_Row]:
+def _groups(before: EvaluationResult | None, after: EvaluationResult | None) -> Iterator[Row]:
     label = after.group_by if after is not None else None
     old = before.success_by(label) if before is not None else {}
     new = after.success_by(label) if after is not None else {}
     rise = compare(before, after).by_group if before is not None and after is not None else {}
     for name in sorted(old.keys() | new.keys()):
         cells = [rates[name].format() if name in rates else "–" for rates in (old, new)]
-        yield _Row(name, (*cells, _change(rise.get(name))))
+        yield Row(name, (*cells, change_of(rise.get(name))))
 
 
-def _tool_use(before: EvaluationResult | None, after: EvaluationResult | None) -> Iterator[_Row]:
-    yield _Row("calls per solved task", _each(before, after, lambda result: _number(result.calls_per_solved)))
-    yield _Row("tool calls that fail", _each(before, after, lambda result: _percent(result.tool_error_rate)))
-    for row in _counts(before, after, lambda result: result.error_kinds):
-        yield _Row(f"… {row.name}", row.cells)
+def _sentence(evaluation: _Evaluation) -> str:
+    """Say in one sentence how success changed."""
+    before, after = evaluation.before, evaluation.after
+    if before is None or after is None:
+        alone = after or before
+        return f"{evaluation.name}: {alone.success.format() if alone is not None else 'nothing'} solved."
+    change = compare(before, after).difference
+    sure = change.low is not None and change.high is not None and not change.low <= 0 <= change.high
+    doubt = "" if sure else "; the interval holds zero, so it may be chance"
+    rise = change_of(change) or "not comparable"
+    return f"{evaluation.name}: from {before.success.format()} to {after.success.format()} solved, {rise}{doubt}."
+
+
+def _flat(played: dict[str, list[Trajectory]]) -> list[Trajectory]:
+    return [trajectory for each in played.values() for trajectory in each]
 
 
 def _counts(
     before: EvaluationResult | None, after: EvaluationResult | None, count: Callable[[EvaluationResult], dict[str, int]]
-) -> tuple[_Row, ...]:
+) -> tuple[Row, ...]:
     old, new = (count(result) if result is not None else {} for result in (before, after))
     names = sorted(old.keys() | new.keys(), key=lambda name: (-max(old.get(name, 0), new.get(name, 0)), name))
     columns = ((before, old), (after, new))
     return tuple(
-        _Row(name, tuple(str(counts.get(name, 0)) if result else "–" for result, counts in columns)) for name in names
+        Row(name, tuple(str(counts.get(name, 0)) if result else "–" for result, counts in columns)) for name in names
     )
 
 
@@ -247,13 +278,6 @@ def _each(
     before: EvaluationResult | None, after: EvaluationResult | None, show: Callable[[EvaluationResult], str]
 ) -> tuple[str, ...]:
     return tuple(show(result) if result is not None else "–" for result in (before, after))
-
-
-def _change(difference: Estimate | None) -> str:
-    if difference is None or difference.value is None:
-        return ""
-    sign = "+" if difference.value > 0 else ""
-    return f"{sign}{difference.format(unit=' pp')}"
 
 
 def _percent(value: float | None) -> str:

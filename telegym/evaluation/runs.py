@@ -25,7 +25,7 @@ from telegym.evaluation.statistics import Estimate, mean_over_seeds
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["MEASURES", "Measured", "RunRow", "RunTable", "compare_runs", "run_table"]
+__all__ = ["MEASURES", "Measured", "RunRow", "RunTable", "compare_runs", "measures_of", "run_table"]
 
 _BEFORE, _AFTER = "evaluation-before-", "evaluation-after-"
 _NUMBER = re.compile(r"[-_.]?(seed)?[-_.]?\d*$")
@@ -219,7 +219,7 @@ def _table(key: tuple[str, str], groups: Mapping[str, Sequence[_Run]]) -> RunTab
 
 
 def _row(name: str, runs: Sequence[_Run], key: tuple[str, str], settings: dict[str, Any]) -> RunRow:
-    by_run = {run.name: _measures(*run.sets[key]) for run in runs}
+    by_run = {run.name: measures_of(*run.sets[key]) for run in runs}
     return RunRow(
         name=name,
         runs=tuple(run.name for run in runs),
@@ -249,7 +249,13 @@ def _over_seeds(estimates: Sequence[Estimate]) -> Estimate:
 # --- one run --------------------------------------------------------------------------------------------
 
 
-def _measures(before: EvaluationResult | None, after: EvaluationResult) -> dict[str, Measured]:
+def measures_of(before: EvaluationResult | None, after: EvaluationResult) -> dict[str, Measured]:
+    """Return all figures (`MEASURES`) of one run, with intervals from resampling tasks.
+
+    Args:
+        before: The evaluation before training; None if there is none.
+        after: The evaluation after training.
+    """
     found = {name: _measure(kind, before, after) for name, kind in MEASURES.items()}
     success = Measured(
         before=None if before is None else before.success,

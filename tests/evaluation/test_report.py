@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import re
 import sys
@@ -15,6 +16,7 @@ from telegym.agents.random import RandomAgent
 from telegym.core.episode import Episode
 from telegym.core.errors import TeleGymError
 from telegym.core.score import Score
+from telegym.core.trajectory import read_trajectories
 from telegym.evaluation.evaluate import evaluate
 from telegym.evaluation.report import read_metrics, write_report
 from tests.toy import Toy
@@ -26,7 +28,19 @@ def fill(folder: Path, suffix: str = "", swap: bool = False) -> None:
     for when, agent in zip(("before", "after"), reversed(agents) if swap else agents, strict=True):
         file = folder / "trajectories" / f"evaluation-{when}{suffix}.jsonl"
         evaluate(Toy(), agent, trials=2, write_to=file).write(folder / f"evaluation-{when}{suffix}.json")
-    rows = [{"step": step, "reward": step / 10, "success": step / 12} for step in range(1, 11)]
+    rows: list[dict[str, Any]] = [
+        {
+            "step": step,
+            "reward": step / 10,
+            "episode/success": step / 12,
+            "guards/fatal": 0.25 * (step == 3),
+            "time/generation": 3.0,
+            "time/optimisation": 1.0,
+            "time/step": 4.0,
+        }
+        for step in range(1, 11)
+    ]
+    rows[4] |= {"held-out": 0.5, "held-out/low": 0.3, "held-out/high": 0.7, "held-out/value": 0.625}
     (folder / "metrics.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     (folder / "config.yaml").write_text("seed: 1\nname: <b>bold</b>\n")
 
@@ -60,19 +74,73 @@ def test_the_table_says_how_much_success_rose(full: str) -> None:
 
 
 def test_tool_use_ends_and_reasons_are_counted(full: str) -> None:
-    assert cells(full, "calls per solved task") == ["–", "2.50"]
-    assert cells(full, "tool calls that fail")[1] == "0.0%"
-    assert int(cells(full, "… refused")[0]) > 0
+    assert cells(full, "calls per solved task") == ["–", "2.50 (2.25–2.75)", ""]
+    assert cells(full, "failed calls")[1].startswith("0.0% (0.0–")
+    assert int(cells(full, "refused")[0]) > 0
     assert cells(full, "finished")[1] == "24"
     assert cells(full, "the counter has another value than asked for") == ["24", "0"]
 
 
 def test_examples_show_tasks_that_changed(full: str) -> None:
-    assert full.count("<details><summary>toy-") == 3
+    assert len(re.findall(r"<details><summary>toy-\d+, seed \d+</summary>", full)) == 3
     assert "Tasks that got better" in full
     assert "Tasks that got worse" not in full
     assert "score 0" in full
     assert "score 1" in full
+
+
+def test_the_first_thing_said_is_what_changed(full: str) -> None:
+    sentence = re.search(r"<ul><li>(.*?)</li></ul>", full)
+    assert sentence is not None
+    assert re.fullmatch(
+        r"held-out tasks: from 0\.0% \(.*\) to 100\.0% \(.*\) solved, \+100\.0 pp \(.*\)\.", sentence[1]
+    )
+
+
+def test_a_change_that_may_be_chance_is_said_to_be(tmp_path: Path) -> None:
+    fill(tmp_path)
+    (tmp_path / "evaluation-after.json").write_bytes((tmp_path / "evaluation-before.json").read_bytes())
+    assert "0.0 pp (-24.2–24.2); the interval holds zero, so it may be chance." in page_of(tmp_path)
+
+
+def test_tools_are_counted_by_name(full: str, tmp_path: Path) -> None:
+    fill(tmp_path)
+    for when, place in (("before", 0), ("after", 1)):
+        played = list(read_trajectories(tmp_path / "trajectories" / f"evaluation-{when}.jsonl"))
+        calls = [entry for each in played for entry in each.calls if entry.call.name == "change_counter"]
+        shown = cells(full, "change_counter")
+        assert shown[place] == f"{len(calls) / len(played):.2f}"
+        failed = sum(entry.error is not None for entry in calls)
+        assert shown[place + 2] == (f"{failed / len(calls):.1%}" if calls else "–")
+
+
+def test_rules_that_were_broken_are_counted_by_episode(tmp_path: Path) -> None:
+    def score(episode: Episode) -> Score:
+        early = ("R7: too early", "R7: again", "R12: late") if episode.task.id.endswith("1") else ()
+        return Score(value=0.0, components={"share_policy": 0.5}, reasons=early)
+
+    evaluate(Toy(), RandomAgent(), score=score).write(tmp_path / "evaluation-after.json")
+    page = page_of(tmp_path)
+    few = sum(task.id.endswith("1") for task in Toy().tasks)
+    assert cells(page, "R7") == ["–", f"{few} ({few / 12:.1%})"]
+    assert cells(page, "rule violations per episode")[1].startswith(f"{3 * few / 12:.2f} (")
+
+
+def test_the_training_is_told_in_figures(full: str) -> None:
+    assert cells(full, "reward") == ["0.300", "0.800", "+0.500"]
+    assert cells(full, "generation") == ["3.00", "75.0%"]
+    assert cells(full, "fatal") == ["5.0%", "0.0%", "25.0% (step 3)"]
+    assert cells(full, "step 5") == ["50.0% (30.0–70.0)", "0.625"]
+
+
+def test_the_picture_has_bands_held_out_tasks_and_times(full: str) -> None:
+    encoded = re.search(r"svg\+xml;base64,([^\"]+)", full)
+    assert encoded is not None
+    svg = base64.b64decode(encoded[1]).decode()
+    titles = re.findall(r"<!-- (.*?) -->", svg)
+    for title in ("episode/success", "reward", "held-out success, 95%", "seconds a step", "optimisation"):
+        assert title in titles
+    assert "FillBetweenPolyCollection" in svg
 
 
 def test_tasks_that_got_worse_are_shown_too(tmp_path: Path) -> None:
