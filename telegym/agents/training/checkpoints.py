@@ -98,5 +98,5 @@ def clear_after(folder: Path, step: int) -> None:
     """Delete what is no checkpoint or comes after a step: a run that goes on from there makes it again."""
     kept = {path for at, path in complete_checkpoints(folder).items() if at <= step}
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if _NAME.match(path.name) and path not in kept:
+        if _NAME.match(path.name) and path.is_dir() and path not in kept:
             discard(path)

@@ -15,7 +15,7 @@ __all__ = ["explain", "require_scores"]
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _SAID_OF_FULL = ("No space left on device", "Disk quota exceeded", "(os error 28)")
-_SAID_OF_TORCH = "PytorchStreamWriter failed writing"
+_SAID_OF_TORCH = ("PytorchStreamWriter failed writing", "inline_container.cc")
 _SERVER_MODULES = ("requests.", "httpx.", "urllib3.", "openai.", "vllm.")
 
 
@@ -72,8 +72,11 @@ def _disk(error: BaseException, folder: Path) -> str | None:
         return f"cannot write {where}: files may not become so large here. Raise the limit (`ulimit -f`)"
     if number in (errno.EROFS, errno.EACCES, errno.EIO, errno.ESTALE):
         return f"cannot read or write {where}: {text}. Give the run its folder back"
-    if _SAID_OF_TORCH in text:
-        return f"cannot write a checkpoint into {folder}: {text.splitlines()[0]} ({_free(folder)} left). Make room"
+    if any(said in text for said in _SAID_OF_TORCH):
+        first = text.splitlines()[0]
+        return (
+            f"cannot write a checkpoint into {folder}: {first} ({_free(folder)} left). Make room, or raise `ulimit -f`"
+        )
     return None
 
 
