@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from telegym.core.episode import Episode
 from telegym.core.errors import ConfigurationError
 from telegym.core.messages import Message
-from telegym.core.tool import Tool
+from telegym.core.tool import Tool, Toolkit
 
 __all__ = ["ChatCodec", "PromptProfile", "Tokenizer", "call_text", "opening_messages"]
 
@@ -83,9 +83,19 @@ class ChatCodec:
 
     def prompt(self, episode: Episode) -> list[int]:
         """Return the tokens up to the model's next turn, rendered from the messages."""
-        messages = opening_messages(episode, self.profile)
-        tools = episode.toolkit.schemas("assistant") if self.profile.tools == "full" else None
-        return self._encode(self._render([self._shield(message) for message in messages], tools))
+        return self.begin(episode.system, episode.toolkit, episode.agent_messages())
+
+    def begin(self, policy: str, toolkit: Toolkit, messages: Sequence[Message]) -> list[int]:
+        """Return the tokens of any conversation with a policy and tools up to the model's next turn.
+
+        Args:
+            policy: What the system message says, if the model is told it.
+            toolkit: The tools, if the model is told them.
+            messages: What the agent has seen and said.
+        """
+        told = _told(policy, toolkit, messages, self.profile)
+        tools = toolkit.schemas("assistant") if self.profile.tools == "full" else None
+        return self._encode(self._render([self._shield(message) for message in told], tools))
 
     def conversation(self, messages: Sequence[Message]) -> list[int]:
         """Return the tokens of any conversation up to the model's next turn."""
@@ -147,11 +157,15 @@ class ChatCodec:
 
 def opening_messages(episode: Episode, profile: PromptProfile) -> list[dict[str, Any]]:
     """Return the messages of an episode so far, in the OpenAI format, as a model is told them."""
-    parts = [episode.system] if profile.policy == "full" else []
+    return _told(episode.system, episode.toolkit, episode.agent_messages(), profile)
+
+
+def _told(policy: str, toolkit: Toolkit, messages: Sequence[Message], profile: PromptProfile) -> list[dict[str, Any]]:
+    parts = [policy] if profile.policy == "full" else []
     if profile.tools == "compact":
-        parts.append("\n".join(_line(tool) for tool in episode.toolkit.tools("assistant")))
+        parts.append("\n".join(_line(tool) for tool in toolkit.tools("assistant")))
     system = [{"role": "system", "content": "\n\n".join(parts)}] if any(parts) else []
-    return [*system, *(message.to_openai() for message in episode.agent_messages())]
+    return [*system, *(message.to_openai() for message in messages)]
 
 
 def call_text(message: Message) -> str:

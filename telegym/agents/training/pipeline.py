@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -14,6 +15,7 @@ from telegym.agents.training.context import RunContext
 from telegym.agents.training.recipe import Recipe
 from telegym.agents.training.reinforce import reinforce
 from telegym.agents.training.run import RunFolder, RunResult
+from telegym.agents.training.stages.chain import evaluate_only, run_chain
 from telegym.agents.training.stages.stage import run_stage
 from telegym.agents.training.supervise import supervise
 from telegym.agents.training.tracking import check_trackers
@@ -23,7 +25,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Pipeline"]
 
-_KINDS = {"grpo": reinforce, "sft": supervise, "rejection": run_stage, "dagger": run_stage}
+_KINDS: dict[str, Callable[[RunContext], None]] = {
+    "grpo": reinforce,
+    "sft": supervise,
+    "rejection": run_stage,
+    "dagger": run_stage,
+    "distillation": run_stage,
+    "preferences": run_stage,
+    "evaluation": evaluate_only,
+    "stages": lambda context: run_chain(context, _KINDS),
+}
 
 
 class Pipeline:

@@ -27,7 +27,14 @@ from telegym.agents.training.curriculum import CurriculumSettings
 from telegym.agents.training.hands import ToolOrder
 from telegym.agents.training.run_settings import KeepSettings, SamplesSettings, TrackingSettings
 from telegym.agents.training.selection import DeviationSettings, DynamicSamplingSettings, OverLongSettings
-from telegym.agents.training.stages.settings import DaggerSettings, RejectionSettings
+from telegym.agents.training.stages.plan import StagePlan, plan_stages
+from telegym.agents.training.stages.settings import (
+    AnySource,
+    DaggerSettings,
+    DistillationSettings,
+    PreferenceSettings,
+    RejectionSettings,
+)
 from telegym.agents.training.watch import WatchSettings
 from telegym.core import settings
 from telegym.core.episode import Limits
@@ -328,6 +335,8 @@ class LaunchSettings(Settings):
     """Processes that train, each on a GPU of its own."""
     sharding: Literal["none", "zero3", "fsdp"] = "none"
     """What they share: nothing, or weights, gradients and optimizer by ZeRO-3 (DeepSpeed) or FSDP2."""
+    sources: tuple[AnySource, ...] = ()
+    """What is learnt from, mixed; the demonstrations alone by default."""
     memory: PositiveFloat | None = None
     """GiB of a GPU; null for a CPU."""
     servers: NonNegativeInt = 0
@@ -337,9 +346,11 @@ class LaunchSettings(Settings):
 class Recipe(Settings):
     """A training run."""
 
-    kind: Literal["grpo", "sft", "rejection", "dagger"] = "grpo"
-    """`grpo`: reinforcement learning; `sft`: supervised learning on demonstrations; `rejection`: learning from the best
-    of several rollouts; `dagger`: learning from an expert in the states the policy comes to."""
+    kind: Literal["grpo", "sft", "rejection", "dagger", "distillation", "preferences", "evaluation", "stages"] = "grpo"
+    """`grpo`: reinforcement learning; `sft`: supervised learning on demonstrations and recorded trajectories;
+    `rejection`: learning from the best of several rollouts; `dagger`: learning from an expert in the states the policy
+    comes to; `distillation`: learning from a teacher at the tokens the policy sampled; `preferences`: preferring the
+    better of two rollouts (DPO); `evaluation`: playing only; `stages`: several of these one after the other."""
     seed: NonNegativeInt = 0
     """Decides everything random."""
     threads: NonNegativeInt = 0
@@ -383,6 +394,15 @@ class Recipe(Settings):
         for name, options in self.evaluation.during.items():
             if options in judged:
                 raise ValueError(f"`final: best` would choose by tasks it is judged by: `evaluation.during.{name}`")
+    distillation: DistillationSettings = DistillationSettings()
+    """Settings of kind `distillation`."""
+    preferences: PreferenceSettings = PreferenceSettings()
+    """Settings of kind `preferences`."""
+    stages: tuple[dict[str, Any], ...] = ()
+    """For kind `stages`: what each stage has otherwise than this recipe; its `kind`, and its `name` if two are of the
+    same kind. Groups of settings are merged, anything else takes the place of what is here."""
+    between: bool = False
+    """For kind `stages`: whether to evaluate between the stages too."""
         return self
 
     def to_yaml(self) -> str:
@@ -394,6 +414,20 @@ class Recipe(Settings):
         """Check a recipe.
 
         Args:
+    @model_validator(mode="after")
+    def _plan_stages(self) -> Self:
+        if (self.kind == "stages") != bool(self.stages):
+            raise ValueError("`kind: stages` and a list of `stages` belong together")
+        try:
+            self.plan()
+        except ConfigurationError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    def plan(self) -> tuple[StagePlan, ...]:
+        """Return the stages of a chain as whole recipes; none for other kinds."""
+        return plan_stages(self)
+
             data: What the YAML holds.
             source: Where it comes from, for messages.
 

@@ -18,6 +18,8 @@ from transformers import Trainer
 from telegym.agents.prompting import ChatCodec
 from telegym.agents.training.recipe import Recipe
 from telegym.agents.training.scoring import buckets, score_tokens
+from telegym.agents.training.stages.forward import learnt_logprobs
+from telegym.agents.training.stages.items import Example
 from telegym.core.environment import Environment
 from telegym.core.episode import Episode
 from telegym.core.errors import ConfigurationError
@@ -152,7 +154,14 @@ class DemonstrationTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Tensor:
-        """Return the mean negative log-likelihood of the demonstrator's tokens."""
+        """Return the mean negative log-likelihood of the demonstrator's tokens, over all processes."""
+        world = self.accelerator.num_processes
+        if world > 1:
+            shown = zip(inputs["sequences"], inputs["masks"], strict=True)
+            logprobs = learnt_logprobs(model, [Example(ids.tolist(), mask.tolist()) for ids, mask in shown])
+            total = self.accelerator.reduce(torch.tensor(float(len(logprobs)), device=logprobs.device), "sum")
+            loss: Tensor = -logprobs.sum() * world / total
+            return loss
         scored = score_tokens(model, inputs["sequences"], inputs["masks"], tokens=inputs["tokens"])
         return -scored.logprobs.mean()
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import TrainingArguments
 
-from telegym.agents.local import load_model, load_tokenizer
 from telegym.agents.prompting import ChatCodec, call_text
 from telegym.agents.training import nano
 from telegym.agents.training.measure import Player, conclude, measure
@@ -24,6 +23,8 @@ from telegym.agents.training.sft import (
     demonstrations,
     demonstrator_of,
 )
+from telegym.agents.training.stages.sources import gather
+from telegym.agents.training.stages.stage import keep_model, load_policy
 from telegym.core.environment import Environment
 from telegym.core.episode import Episode
 from telegym.envs.registry import make_environment
@@ -40,17 +41,16 @@ def supervise(context: RunContext) -> None:
     settings = context.recipe.sft
     environment = context.environment(context.recipe.environment.train)
     if context.recipe.model.name == "new":
-        tokenizer = nano.train_tokenizer(_texts(context, environment), context.recipe.model.shape.vocabulary)
-        model = nano.new_model(tokenizer, context.recipe.model.shape, context.recipe.seed)
+        shape = context.recipe.model.shape
+        tokenizer = nano.train_tokenizer(_texts(context, environment), shape.vocabulary, shape.digits)
+        model = nano.new_model(tokenizer, shape, context.recipe.seed)
     else:
-        tokenizer = load_tokenizer(context.recipe.model.name)
-        model = load_model(context.recipe.model.name, dtype=context.dtype)
+        tokenizer, model = load_policy(context)
     codec = ChatCodec(tokenizer, context.recipe.prompt)
-    data = batches(
-        _demonstrations(context, codec, environment), settings.batch_tokens, settings.epochs, context.recipe.seed
-    )
+    data = batches(_taught(context, codec, environment), settings.batch_tokens, settings.epochs, context.recipe.seed)
+    steps = -(-len(data) // context.world)
     arguments = TrainingArguments(
-        **context.training_arguments(len(data)),
+        **context.training_arguments(steps),
         per_device_train_batch_size=1,
         learning_rate=settings.learning_rate,
         lr_scheduler_type="cosine",
@@ -64,17 +64,21 @@ def supervise(context: RunContext) -> None:
         optimizers=(_optimizer(context, model, tokenizer), None),
     )
     player = Player(context.recipe, trainer, codec)
-    if not optimize(context, trainer, len(data), player):
+    if not optimize(context, trainer, steps, player):
         return
-    nano.save(model, tokenizer, context.folder.model)
-    context.player_settings().write(context.folder.model)
+    if context.recipe.model.adapter is not None or context.recipe.model.dtype != "float32":
+        keep_model(context, trainer, tokenizer)
+    elif context.rank == 0:
+        nano.save(model, tokenizer, context.folder.model)
+        context.player_settings().write(context.folder.model)
     measure(context, "after", player)
     conclude(context)
 
 
 def _optimizer(context: RunContext, model: Any, tokenizer: Any) -> torch.optim.Optimizer:
     settings = context.recipe.sft
-    groups = [{"params": list(model.parameters()), "lr": settings.learning_rate}]
+    learnt = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups = [{"params": learnt, "lr": settings.learning_rate}]
     if context.recipe.model.name == "new":
         groups = nano.parameter_groups(model, tokenizer, settings.learning_rate)
     return torch.optim.AdamW(groups, betas=(0.9, settings.beta2), weight_decay=settings.weight_decay, fused=True)
@@ -90,6 +94,13 @@ def _texts(context: RunContext, environment: Environment) -> Iterator[str]:
             message = demonstrator(episode)
             yield call_text(message)
             yield from (f"\n{answer.content}\n" for answer in episode.step(message))
+
+
+def _taught(context: RunContext, codec: ChatCodec, environment: Environment) -> list[Demonstration]:
+    """Return what is learnt from."""
+    if not context.recipe.sft.sources:
+        return _demonstrations(context, codec, environment)
+    return gather(context, codec, environment, lambda: _demonstrations(context, codec, environment))
 
 
 def _demonstrations(context: RunContext, codec: ChatCodec, environment: Environment) -> list[Demonstration]:

@@ -155,6 +155,19 @@ class BaseStation(Environment):
             raise TeleGymError(f"the expert has nothing left to do in task {episode.task.id!r}")
         return as_message(call, len(episode.calls))
 
+    def tutor(self, episode: Episode) -> Message:
+        """Return what the terse engineer of `demonstrator` would do next without mistakes, whoever played until now.
+
+        Raises:
+            TeleGymError: If there is nothing left to do.
+        """
+        from telegym.envs.base_station.players.demonstrator import tutor
+
+        call = next_call(episode, tutor)
+        if call is None:
+            raise TeleGymError(f"the tutor has nothing left to do in task {episode.task.id!r}")
+        return as_message(call, len(episode.calls))
+
     def demonstrator(self, seed: int, mistakes: dict[str, float], take: int) -> Callable[[Episode], Message]:
         """Return a terse engineer who plays one episode, for a small model to learn from.
 

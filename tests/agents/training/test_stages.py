@@ -31,7 +31,7 @@ from .conftest import Policy
 from .toy import ToyEnvironment, demonstrator
 from .toy_expert import ExpertToyEnvironment
 
-TIMES = ("step_time", "time", "runtime", "per_second")
+TIMES = ("step_time", "time", "runtime", "second")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -174,6 +174,25 @@ def test_the_expert_labels_the_states_the_policy_came_to(taught: Policy) -> None
     assert label.mask == [0] * len(prompt) + [1] * len(right)
 
 
+def test_labels_can_be_learnt_up_to_the_first_difference(taught: Policy) -> None:
+    """The gradient is that of the whole label's first tokens, without a pass of its own."""
+    codec, environment = taught.codec, ExpertToyEnvironment(3)
+    episode = Episode(environment, environment.tasks[1])
+    adviser = adviser_of(environment, "expert")
+    apprentice = Apprentice(codec, [episode], adviser, 0.0, ["a"], 400, whole=False)
+    (prompt,) = apprentice.begin()
+    assert prompt is not None
+    right = codec.turn(demonstrator(1.0)(Episode(environment, environment.tasks[1])))
+    wrong = say(codec, '<tool_call>\n{"name": "reset_unit", "arguments": {"unit": 5}}\n</tool_call>')
+    apprentice.answer(0, SampledTurn(0, wrong, True))
+    (made,) = apprentice.lessons[0].examples()
+    assert 1 < made.learnt < len(right)
+    assert learnt_tokens([made], torch.device("cpu")).tolist() == right[: made.learnt]
+    assert right[: made.learnt - 1] == wrong[: made.learnt - 1]
+    branch = Example(prompt + right, [0] * len(prompt) + [1] * made.learnt + [0] * (len(right) - made.learnt))
+    torch.testing.assert_close(learnt_logprobs(taught.model, [made]), learnt_logprobs(taught.model, [branch]))
+
+
 def test_turns_of_the_expert_are_learnt_too(taught: Policy) -> None:
     """With a share of one, a round is a set of demonstrations."""
     codec, environment = taught.codec, ExpertToyEnvironment(5)
@@ -293,6 +312,137 @@ def test_a_rewards_recipe_can_choose(taught_folder: str, tmp_path: Path) -> None
     assert Recipe.parse(json.loads(made.model_dump_json()), "again") == made
     result = train(made, name="judged", runs=tmp_path, console=quiet())
     assert "reward" in metrics(result.folder)[0]
+
+
+def test_a_teacher_teaches(apprenticed: RunResult, taught_folder: str, tmp_path: Path) -> None:
+    teacher = str(RunFolder(apprenticed.folder).model)
+    settings = {"rounds": 2, "steps": 8, "episodes": 32, "batch_size": 32, "teacher": teacher, "chunk": 100}
+    result = train(recipe(taught_folder, "distillation", **settings), name="d", runs=tmp_path, console=quiet())
+    found = [row["distillation/reverse_kl"] for row in metrics(result.folder)]
+    assert sum(found[-4:]) < 0.5 * sum(found[:4])
+    assert rate(result, "after") > rate(result, "before")
+
+
+MORE = {"teacher_prompt": {"tools": "compact", "policy": "full"}}
+
+
+@pytest.mark.parametrize("changed", [{"estimator": "sampled"}, MORE])
+def test_a_teacher_can_teach_in_other_ways(taught_folder: str, tmp_path: Path, changed: dict[str, Any]) -> None:
+    settings = {"rounds": 1, "steps": 1, "episodes": 4, "teacher": taught_folder, **changed}
+    made = recipe(taught_folder, "distillation", **settings)
+    made = made.model_copy(update={"evaluation": made.evaluation.model_copy(update={"sets": {}})})
+    row = metrics(train(made, name="d", runs=tmp_path, console=quiet()).folder)[0]
+    told_more = "teacher_prompt" in changed  # who is told the same thinks the same
+    assert row["distillation/reverse_kl"] == pytest.approx(0.0, abs=1e-5) or told_more
+    assert not told_more or row["distillation/reverse_kl"] > 1e-3
+
+
+def test_preferences_teach(taught_folder: str, tmp_path: Path) -> None:
+    settings = {"rounds": 1, "steps": 12, "tasks": 24, "rollouts": 8, "batch_size": 16, "learning_rate": 2e-4}
+    result = train(recipe(taught_folder, "preferences", **settings), name="p", runs=tmp_path, console=quiet())
+    rows = metrics(result.folder)
+    assert rows[0]["loss"] == pytest.approx(0.6931, abs=1e-3)  # at first the policy is the reference
+    assert rows[0]["preferences/margin"] == pytest.approx(0.0, abs=1e-3)
+    assert rows[-1]["preferences/right"] > 0.8
+    assert rows[-1]["preferences/margin"] > 0.5
+
+
+def test_an_adapter_is_taught_and_handed_on(taught_folder: str, tmp_path: Path) -> None:
+    """LoRA, supervised on mixed sources; its successor gets it merged."""
+    pytest.importorskip("peft")
+    sources = [
+        {"kind": "expert", "count": 8, "share": 1.0},
+        {"kind": "oracle", "count": 4, "share": 1.0, "success": False},
+    ]
+    taught = {"learning_rate": 1e-3, "sources": sources}
+    first = {"kind": "sft", "model": {"adapter": {"rank": 4, "alpha": 8}}, "sft": taught}
+    second = {"kind": "rejection", "rejection": {"rounds": 1, "steps": 1, "tasks": 2, "rollouts": 2, "threshold": 0.0}}
+    made = chain(taught_folder, [first, second])
+    result = train(made, name="lora", runs=tmp_path, console=quiet())
+    left = result.folder / "1-sft"
+    assert (left / "model" / "adapter_config.json").is_file()
+    assert (left / "whole" / "model.safetensors").is_file()
+    assert load_recipe(result.folder / "2-rejection" / "config.yaml").model.name == str(left / "whole")
+    assert not (result.folder / "model" / "adapter_config.json").exists()
+
+
+# --- chains -------------------------------------------------------------------------------------------
+
+
+def chain(model: str, stages: list[dict[str, Any]], **settings: Any) -> Recipe:
+    common = recipe(model, "dagger", rounds=1, steps=3, episodes=8).model_dump(mode="json")
+    sets = {"sets": {"held-out": {"tasks": 6}}}
+    return Recipe.parse({**common, "kind": "stages", "evaluation": sets, "stages": stages, **settings}, "chain")
+
+
+STAGES: list[dict[str, Any]] = [
+    {"kind": "dagger"},
+    {"kind": "rejection", "rejection": {"rounds": 1, "steps": 3, "tasks": 4, "rollouts": 4}},
+    {"kind": "grpo", "grpo": {"steps": 2, "groups": 2, "group_size": 4}},
+    {"kind": "evaluation", "evaluation": {"sets": {"other": {"tasks": 3}}}},
+]
+
+
+@pytest.fixture(scope="module")
+def chained(taught_folder: str, tmp_path_factory: pytest.TempPathFactory) -> RunResult:
+    """A chain that nothing interrupted."""
+    runs = tmp_path_factory.mktemp("runs")
+    return train(chain(taught_folder, STAGES, between=True), name="chain", runs=runs, console=quiet())
+
+
+def test_a_chain_gives_one_result(chained: RunResult, taught_folder: str) -> None:
+    folder = RunFolder(chained.folder)
+    assert set(chained.before) == set(chained.after) == {"held-out"}
+    stages = [(row["stage"], row["step"]) for row in metrics(folder.path)]
+    assert [step for _, step in stages] == list(range(1, 9))
+    assert [name for name, _ in stages] == ["dagger"] * 3 + ["rejection"] * 3 + ["grpo"] * 2
+    for name in ("1-dagger", "2-rejection", "3-grpo"):
+        assert RunFolder(folder.path / name).evaluation("after", "held-out").is_file()
+    assert RunFolder(folder.path / "4-evaluation").evaluation("after", "other").is_file()
+    models = [
+        load_recipe(folder.path / name / "config.yaml").model.name for name in ("1-dagger", "2-rejection", "3-grpo")
+    ]
+    assert models == [
+        taught_folder,
+        str(folder.path / "1-dagger" / "model"),
+        str(folder.path / "2-rejection" / "model"),
+    ]
+    last = folder.path / "3-grpo" / "model" / "model.safetensors"
+    assert (folder.model / "model.safetensors").read_bytes() == last.read_bytes()
+    assert chained.report is not None
+    assert "held-out" in chained.report.read_text("utf-8")
+
+
+def test_an_interrupted_chain_goes_on_in_its_stage(
+    chained: RunResult, taught_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = RunFolder.log
+
+    def interrupt(self: RunFolder, row: dict[str, Any]) -> None:
+        log(self, row)
+        if self.path.name == "2-rejection" and row["step"] == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(RunFolder, "log", interrupt)
+    stopped = train(chain(taught_folder, STAGES, between=True), name="chain", runs=tmp_path, console=quiet())
+    assert stopped.interrupted
+    monkeypatch.undo()
+    kept = (stopped.folder / "1-dagger" / "metrics.jsonl").stat().st_mtime_ns
+    again = train(chain(taught_folder, STAGES), name="chain", runs=tmp_path, resume=True, console=quiet())
+    assert (stopped.folder / "1-dagger" / "metrics.jsonl").stat().st_mtime_ns == kept
+    assert metrics(again.folder) == metrics(chained.folder)
+    assert [each.value for each in again.after["held-out"].outcomes] == [
+        each.value for each in chained.after["held-out"].outcomes
+    ]
+
+
+# --- wrong settings -----------------------------------------------------------------------------------
+
+
+def test_fields_of_the_trainer_are_checked(taught_folder: str, tmp_path: Path) -> None:
+    made = recipe(taught_folder, "rejection", trainer={"gradient_checkpoint": True})
+    with pytest.raises(ConfigurationError, match="Did you mean 'gradient_checkpointing'"):
+        train(made, name="x", runs=tmp_path, console=quiet())
 
 
 @pytest.mark.parametrize(

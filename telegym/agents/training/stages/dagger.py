@@ -7,7 +7,7 @@ learnt from again.
 
 Experts have to be able to take over from anybody: they are asked in every state anew, and decide from what the episode
 shows. A label that the policy wrote anyway is learnt where it stands; any other one is learnt behind the tokens that
-led to its state.
+led to its state, or only up to the first token in which it differs, in the place of what the policy wrote.
 """
 
 from __future__ import annotations
@@ -77,6 +77,8 @@ class Lesson:
     """1 for each token that the expert would have written too."""
     others: list[tuple[int, list[int]]] = field(default_factory=list)
     """Labels that differ from what was played: how many tokens led to the state, and those of the label."""
+    targets: dict[int, int] = field(default_factory=dict)
+    """Where another token is learnt than stands there, and which one."""
     agreed: list[bool] = field(default_factory=list)
     """For each turn of the policy that has a label, whether it is what the policy wrote."""
     mute: int = 0
@@ -86,7 +88,10 @@ class Lesson:
 
     def examples(self) -> list[Example]:
         """Return what is to be learnt."""
-        found = [Example(self.ids, self.mask)] if any(self.mask) else []
+        targets = []
+        if self.targets:
+            targets = [self.targets.get(place, self.ids[place]) for place, own in enumerate(self.mask) if own]
+        found = [Example(self.ids, self.mask, targets=targets)] if any(self.mask) else []
         return found + [
             Example(self.ids[:start] + label, [0] * start + [1] * len(label)) for start, label in self.others
         ]
@@ -103,6 +108,7 @@ class Apprentice:
         seeds: For each episode, the seed that decides which turns these are.
         completion_tokens: The most tokens after the prompt; an episode that would need more is cut off.
         winnable: Whether only labels count from which on the expert solves the task.
+        whole: Whether labels that differ are learnt as a whole, and not only up to the first difference.
         on_end: Called for each episode that has ended.
     """
 
@@ -115,6 +121,7 @@ class Apprentice:
         seeds: Sequence[str],
         completion_tokens: int,
         winnable: bool = False,
+        whole: bool = True,
         on_end: Callable[[], None] = lambda: None,
     ) -> None:
         self._codec = codec
@@ -123,6 +130,7 @@ class Apprentice:
         self._rngs = [Random(f"{seed}/expert") for seed in seeds]
         self._limit = completion_tokens
         self._winnable = winnable
+        self._whole = whole
         self._on_end = on_end
         self.lessons: list[Lesson] = []
         for episode in episodes:
@@ -157,14 +165,20 @@ class Apprentice:
 
     def _label(self, lesson: Lesson, ids: list[int]) -> None:
         """Learn what the expert would do here, and go on with what the policy wrote."""
-        label = self._advice(lesson)
-        agreed = label is not None and self._codec.turn(label) == ids
-        if label is not None:
+        advice = self._advice(lesson)
+        label = self._codec.turn(advice) if advice is not None else []
+        same = _common(label, ids)
+        agreed = same == len(label) == len(ids)
+        start, learnt = len(lesson.ids), len(ids) if agreed else 0
+        if advice is not None:
             lesson.agreed.append(agreed)
-            if not agreed:
-                lesson.others.append((len(lesson.ids), self._codec.turn(label)))
+        if label and not agreed and self._whole:
+            lesson.others.append((start, label))
+        elif label and not agreed and same < min(len(label), len(ids)):
+            lesson.targets[start + same] = label[same]
+            learnt = same + 1
         lesson.ids = lesson.ids + ids
-        lesson.mask = lesson.mask + [int(agreed)] * len(ids)
+        lesson.mask = lesson.mask + [1] * learnt + [0] * (len(ids) - learnt)
 
     def _lead(self, place: int) -> bool:
         """Play turns of the expert as long as it is its turn; return whether the episode goes on."""
@@ -212,6 +226,12 @@ class Apprentice:
         self._on_end()
 
 
+def _common(first: Sequence[int], second: Sequence[int]) -> int:
+    """Return how many tokens two turns have in common before they differ."""
+    pairs = zip(first, second, strict=False)
+    return next((place for place, (one, other) in enumerate(pairs) if one != other), min(len(first), len(second)))
+
+
 class DaggerCollector:
     """Plays tasks and asks the expert.
 
@@ -252,6 +272,7 @@ class DaggerCollector:
                 seeds,
                 self._scene.context.recipe.rollout.completion_tokens,
                 settings.winnable,
+                settings.labels == "whole",
                 bar.advance,
             )
             begun = {place: ids for place, ids in enumerate(apprentice.begin()) if ids is not None}

@@ -28,6 +28,8 @@ class Example:
     """What a teacher is told instead of the prompt, where that differs."""
     prompt: int = 0
     """How many tokens the prompt has, where that is needed."""
+    targets: list[int] = field(default_factory=list)
+    """What is learnt at each token to be learnt, if that is not always the token that stands there."""
 
     @property
     def learnt(self) -> int:

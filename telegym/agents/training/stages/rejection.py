@@ -78,7 +78,7 @@ class Worth:
             transcripts: The rollouts; those of a group are of the same task and seed.
             temperature: At which they were sampled.
         """
-        if self.rewards is None:
+        if self.rewards is None or not transcripts:
             return self._outcome([item.episode.score() for item in transcripts])
         runs = [Run.of(item.episode) for item in transcripts]
         if self.rewards.needs_signals:

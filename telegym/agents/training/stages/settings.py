@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+import re
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     Field,
@@ -14,11 +15,24 @@ from pydantic import (
     model_validator,
 )
 
+from telegym.agents.prompting import PromptProfile
 from telegym.core.errors import ConfigurationError
 from telegym.core.settings import Settings
 from telegym.rewards.recipe import RewardRecipe, load_reward_recipe
 
-__all__ = ["DaggerSettings", "RejectionSettings", "RoundSettings", "WorthSettings"]
+__all__ = [
+    "AdvisedSource",
+    "AnySource",
+    "DaggerSettings",
+    "DemonstrationSource",
+    "DistillationSettings",
+    "PreferenceSettings",
+    "RejectionSettings",
+    "RoundSettings",
+    "TrajectoryFilter",
+    "TrajectorySource",
+    "WorthSettings",
+]
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -46,6 +60,8 @@ class RoundSettings(Settings):
     """Weight decay."""
     forward_tokens: PositiveInt = 8192
     """The most tokens, padding included, in one forward and backward pass of a process."""
+    trainer: dict[str, Any] = Field(default_factory=dict)
+    """Any other field of transformers' `TrainingArguments`, for example `bf16`, `gradient_checkpointing`."""
 
 
 class WorthSettings(Settings):
@@ -105,6 +121,142 @@ class DaggerSettings(RoundSettings):
     """Probability that a turn of the first round is played by the expert; otherwise the policy plays it."""
     expert_decay: Share = 0.5
     """By what that probability is multiplied from round to round."""
+    labels: Literal["whole", "until_difference"] = "whole"
+    """How much of a label is learnt that is not what the policy wrote. `whole`: all of it, which takes a pass over the
+    conversation before it; `until_difference`: up to the first token in which they differ, which takes none: enough to
+    choose another tool, and several times as fast."""
     winnable: bool = False
     """Whether only labels count from which on the expert would solve the task. Each label then takes an episode of the
     expert."""
+
+
+class DistillationSettings(RoundSettings):
+    """Learning from a teacher at the tokens the policy sampled itself (GKD, arXiv:2306.13649; arXiv:2306.08543)."""
+
+    teacher: str = ""
+    """The teacher: a model shipped with TeleGym, a folder, or a name on a model hub. Its tokenizer has to be the
+    policy's own. In a chain, `stage:NAME` is the model of an earlier stage."""
+    teacher_options: dict[str, Any] = Field(default_factory=dict)
+    """Passed to `from_pretrained` of transformers for the teacher."""
+    teacher_prompt: PromptProfile | None = None
+    """What the teacher is told, if that is not what the model is told: for example all tools and the whole policy."""
+    episodes: PositiveInt = 64
+    """Episodes played in a round, over all processes."""
+    estimator: Literal["full", "sampled"] = "full"
+    """`full`: the divergence over the whole vocabulary at each token; `sampled`: the reverse one, estimated from the
+    sampled token alone, as a policy gradient."""
+    divergence: Literal["reverse", "forward", "jensen_shannon"] = "reverse"
+    """From where to where, for `full`: `reverse` is KL(policy || teacher), `forward` KL(teacher || policy)."""
+    mixture: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """For `jensen_shannon`: the teacher's share of the mixture, the beta of GKD."""
+    chunk: PositiveInt = 1024
+    """At how many tokens distributions over the vocabulary are kept at a time."""
+
+
+class PreferenceSettings(RoundSettings, WorthSettings):
+    """Preferring the better of two rollouts of a task and seed (DPO, arXiv:2305.18290)."""
+
+    rounds: PositiveInt = 1
+    """How often it plays anew. The reference is the policy as it was at the beginning of a round."""
+    batch_size: PositiveInt = 16
+    """Pairs in a step, over all processes."""
+    learning_rate: PositiveFloat = 5e-5
+    """Highest learning rate."""
+    tasks: PositiveInt = 32
+    """Tasks played in a round, over all processes."""
+    rollouts: Annotated[int, Field(ge=2)] = 8
+    """Rollouts of each task."""
+    pairs: PositiveInt = 2
+    """The most pairs of a task: its best with its worst rollout, the second best with the second worst, and so on."""
+    margin: PositiveFloat = 0.5
+    """By how much the reward of the better one is higher at least."""
+    files: list[str] = Field(default_factory=list)
+    """Files of trajectories to be paired instead of fresh rollouts, or patterns: `runs/*/trajectories/*.jsonl.gz`.
+    Their pairs are shared out among the rounds."""
+    raw: bool = False
+    """Whether turns of files are learnt as the text that was written, not in the form in which calls are shown."""
+    beta: PositiveFloat = 0.1
+    """How strongly the policy is held to the reference."""
+    loss: Literal["sigmoid", "ipo"] = "sigmoid"
+    """`sigmoid`: that of DPO; `ipo`: that of IPO (arXiv:2310.12036), which does not drive a pair apart for ever."""
+    smoothing: Annotated[float, Field(ge=0, lt=0.5)] = 0.0
+    """For `sigmoid`: probability that a pair is the wrong way round."""
+    imitation: NonNegativeFloat = 0.0
+    """Weight of the mean negative log-likelihood of the better one's tokens, added to the loss (arXiv:2404.19733)."""
+
+
+class TrajectoryFilter(WorthSettings):
+    """Which recorded trajectories are learnt from."""
+
+    files: Annotated[list[str], Field(min_length=1)]
+    """Files of trajectories; patterns such as `runs/*/trajectories/*.jsonl.gz` too."""
+    success: bool = True
+    """Whether only successful ones count."""
+    least_value: float | None = None
+    """The least value of the score."""
+    least_reward: float | None = None
+    """The least reward, as `reward` or `rewards` say."""
+    components: dict[str, float] = Field(default_factory=dict)
+    """The least value of components of the score; one that has no such component is left out."""
+    most_errors: NonNegativeInt | None = None
+    """The most calls of the agent that failed."""
+    most_turns: PositiveInt | None = None
+    """The most turns."""
+    without_reasons: list[str] = Field(default_factory=list)
+    """Regular expressions: a trajectory is left out if one of the score's reasons matches one of them. Base-station
+    maintenance names broken rules there (`^R\\d+:`)."""
+    distinct: bool = True
+    """Whether of trajectories with the same tokens only one counts."""
+    per_task: PositiveInt | None = None
+    """The most trajectories of a task, best first."""
+    failed_turns: bool = False
+    """Whether turns are learnt in which a call failed; they stay in the conversation in any case."""
+    raw: bool = False
+    """Whether turns are learnt as the text that was written, rather than in the form in which calls are shown."""
+
+    @field_validator("without_reasons")
+    @classmethod
+    def _check_patterns(cls, patterns: list[str]) -> list[str]:
+        for pattern in patterns:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"{pattern!r} is no regular expression: {error}") from None
+        return patterns
+
+
+class _Mixed(Settings):
+    share: PositiveFloat | None = None
+    """Its part of the whole, in relation to the others; as many episodes are taken as can be without taking one twice.
+    Null for all sources takes everything."""
+    repeat: PositiveInt = 1
+    """How often each of its episodes counts."""
+
+
+class DemonstrationSource(_Mixed):
+    """The demonstrations that `sft.demonstrations` describes."""
+
+    kind: Literal["demonstrations"] = "demonstrations"
+    """Which source it is."""
+
+
+class AdvisedSource(_Mixed):
+    """Episodes of somebody who makes no mistakes on purpose."""
+
+    kind: Literal["expert", "tutor", "oracle"]
+    """`expert`: the environment's expert; `tutor`: who shows small models how to play; `oracle`: who knows all."""
+    count: PositiveInt = 1000
+    """Episodes played."""
+    success: bool = True
+    """Whether only successful ones count."""
+
+
+class TrajectorySource(_Mixed, TrajectoryFilter):
+    """Recorded trajectories."""
+
+    kind: Literal["trajectories"] = "trajectories"
+    """Which source it is."""
+
+
+AnySource = Annotated[DemonstrationSource | AdvisedSource | TrajectorySource, Field(discriminator="kind")]
+"""Something to learn from."""

@@ -21,6 +21,7 @@ from torch import Tensor
 from transformers import Trainer
 
 from telegym.agents.training.keeping import Stateful
+from telegym.agents.training.ranks import together
 from telegym.agents.training.scoring import buckets
 from telegym.agents.training.stages.items import Item, read_items, write_items
 from telegym.agents.training.stages.settings import RoundSettings
@@ -168,7 +169,8 @@ class RoundTrainer(Trainer):
     def _collect(self, number: int) -> list[Item]:
         world, rank = self.accelerator.num_processes, self.accelerator.process_index
         model = self.accelerator.unwrap_model(self.model)
-        found = self._collector.collect(model, number, rank, world)
+        with together(f"playing round {number + 1}"):
+            found = self._collector.collect(model, number, rank, world)
         parts = gather_object([found]) if world > 1 else [found]
         for part in parts:
             for name, values in part.figures.items():
