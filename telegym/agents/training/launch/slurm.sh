@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Several nodes: the first serves the model with vLLM, the others train. LoRA (ADAPTER=32) or all weights (ADAPTER=null).
 #   sbatch slurm.sh                                             all weights, ZeRO-3
-#   sbatch --export=ALL,ADAPTER=32,CONFIG=accelerate-ddp.yaml slurm.sh    an adapter of rank 32
+#   sbatch --export=ALL,ADAPTER=32,CONFIG=accelerate-ddp.yaml,LEARNING_RATE=1e-5 slurm.sh    an adapter of rank 32
 #   sbatch --export=ALL,RESUME=1,NAME=big slurm.sh              goes on with the run `big`
 # The folder from which it is submitted must be one that all nodes share.
 #SBATCH --job-name=telegym
