@@ -242,18 +242,22 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         self._dropped: list[bool] = []
         self._rounds = Rounds(source, selection)
         self._over_long = over_long or OverLong()
-        self._watches = watches or Watches(())
-        self._watching = Watching(self._watches, cycle_of(self.args))
-        self.add_callback(self._watching)
-        self._logprobs = "episode/surprisal" in self._watches.figures or any(
-            isinstance(scheme, Branches) and scheme.choose == "entropy" for scheme in self._schemes
-        )
+        self._watch(watches or Watches(()))
         self._asked: Tensor | None = None
         if self.use_vllm:
             self.vllm_generation.max_completion_length = turn_tokens
             self._guard_client()
         self._references = self._asking_references(rows.environment) if rewards and rewards.needs_references else None
         self._check_credit()
+
+    def _watch(self, watches: Watches) -> None:
+        """Show watches every step, and have what they need logged."""
+        self._watches = watches
+        self._watching = Watching(watches, cycle_of(self.args))
+        self.add_callback(self._watching)
+        self._logprobs = "episode/surprisal" in watches.figures or any(
+            isinstance(scheme, Branches) and scheme.choose == "entropy" for scheme in self._schemes
+        )
 
     @property
     def stateful(self) -> dict[str, Stateful]:
