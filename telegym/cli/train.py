@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from telegym.cli.common import EXIT_INTERRUPTED, JsonFlag, console, print_json
+
+if TYPE_CHECKING:
+    from telegym.agents.training.recipe import Recipe
 
 
 def train(
@@ -22,8 +25,11 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run where it stopped.")] = False,
     runs: Annotated[Path, typer.Option("--runs", help="The folder of runs.")] = Path("runs"),
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print the whole recipe as it would run, and stop.")
+        bool, typer.Option("--dry-run", help="Print the whole recipe and the plan: tokens, memory, warnings; and stop.")
     ] = False,
+    memory: Annotated[
+        float | None, typer.Option("--memory", metavar="GIB", min=0.1, help="For --dry-run: memory of a GPU.")
+    ] = None,
     watch: Annotated[
         str | None, typer.Option("--watch", metavar="RUN", help="Train nothing: show a run that goes on elsewhere.")
     ] = None,
@@ -40,7 +46,7 @@ def train(
         _watch(watch, runs)
         return
     if dry_run:
-        typer.echo(load_recipe(recipe, overrides or []).to_yaml(), nl=False)
+        _show_plan(load_recipe(recipe, overrides or []), recipe, overrides or [], memory, as_json)
         return
     result = train_policy(recipe, overrides or [], name, resume, runs, console(stderr=as_json))
     if as_json:
@@ -53,6 +59,17 @@ def train(
         )
     if result.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
+
+
+def _show_plan(recipe: Recipe, label: str, overrides: list[str], memory: float | None, as_json: bool) -> None:
+    """Print a recipe, and its plan as comments, so that the whole is a recipe."""
+    from telegym.agents.training.planning import make_plan, plan_lines
+
+    plan = make_plan(recipe, label, overrides, memory)
+    if as_json:
+        print_json({"recipe": recipe.model_dump(mode="json"), "plan": plan.model_dump(mode="json")})
+        return
+    typer.echo(recipe.to_yaml() + "".join(f"# {line}".rstrip() + "\n" for line in ["", *plan_lines(plan)]), nl=False)
 
 
 def _watch(run: str, runs: Path) -> None:
