@@ -21,10 +21,10 @@ from telegym.core.score import Failure, Score
 from telegym.core.settings import Settings, parse_settings
 from telegym.rewards.answer.numeric import check_choice
 from telegym.rewards.answer.text import Comparison, TextReward
-from telegym.rewards.base import Reward, Run
+from telegym.rewards.base import Reward, Run, Sitting
 from telegym.rewards.cache import JsonStore
 from telegym.rewards.grm.answers import GenerativeAnswerJudge
-from telegym.rewards.grm.asking import Budget, Health, Tally
+from telegym.rewards.grm.asking import Budget, Health, SharedBatch, Tally
 from telegym.rewards.grm.backend import Backend, Choice, JudgeReply, JudgeRequest, Token
 from telegym.rewards.grm.calibration import Calibration
 from telegym.rewards.grm.judge import GenerativeJudge
@@ -370,6 +370,50 @@ class ModelJudge(Reward):
         """Return one judgement for each run, in order."""
         return (self.listwise if self.groupwise else self.pointwise).score(runs)
 
+    def sitting(self) -> Sitting | None:
+        """Return the judge as it is asked while other runs go on; None for a model on this machine, which is busy.
+
+        With a budget it is asked about whole batches, as otherwise, since a batch shares the budget.
+        """
+        asker = self.pointwise.panel.asker
+        if isinstance(asker.backend, LocalBackend):
+            return None
+        if asker.budget != Budget():
+            return _Whole(self)
+        return _Groups(self) if self.groupwise else _Singly(self.pointwise)
+
+
+class _Whole(Sitting):
+    """Asked about a batch when all its runs have ended."""
+
+    def __init__(self, reward: Reward) -> None:
+        self._reward = reward
+
+    def consider(self, runs: Sequence[Run]) -> list[Score]:
+        return self._reward.score(runs)
+
+
+class _Groups(_Whole):
+    """Asked about a group when all its runs have ended."""
+
+    piece = "group"
+
+
+class _Singly(Sitting):
+    """Asked about a run when it has ended; equal questions of a batch are asked once."""
+
+    piece = "run"
+
+    def __init__(self, judge: GenerativeJudge) -> None:
+        self._judge = judge
+        self._batch = SharedBatch(judge.panel.asker)
+
+    def consider(self, runs: Sequence[Run]) -> list[Score]:
+        return list(self._judge.judge(runs, self._batch))
+
+    def settle(self, runs: Sequence[Run], scores: Sequence[Score]) -> list[Score]:
+        return self._judge.settled(runs, scores)
+
 
 class JudgedText(TextReward):
     """The reward of kind `judged-text`: answers in words, judged by a language model where they equal no reference.
@@ -439,3 +483,8 @@ class JudgedText(TextReward):
             reference=reference,
             question=question,
         )
+        self._apart = not isinstance(panel.asker.backend, LocalBackend)
+
+    def sitting(self) -> Sitting | None:
+        """Return the reward as it is asked while other runs go on; None for a model on this machine, which is busy."""
+        return _Whole(self) if self._apart else None

@@ -45,6 +45,11 @@ class Environment(ABC):
         """The default limits of an episode."""
 
     @property
+    def waits(self) -> bool:
+        """Whether its tools, users or worlds keep one waiting, as a network does, and episodes may play in threads."""
+        return False
+
+    @property
     def text_ends_episode(self) -> bool:
         """Whether assistant text without a tool call is a protocol violation: true where nobody listens."""
         return False

@@ -10,10 +10,11 @@ turned into a number, a number never into text, and `true` is not 1.
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -345,6 +346,19 @@ def _text_length(text: str) -> int:
     return len(text)
 
 
+def _finished(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Return what an asynchronous tool returns; beside a running event loop, in a thread of its own."""
+    import asyncio  # takes long to import, and few tools are asynchronous
+    from concurrent.futures import ThreadPoolExecutor
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(coroutine)
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
+
+
 def _serialise(result: Any) -> str:
     """Return a tool's result as the caller sees it: text as it is, anything else as JSON."""
     try:
@@ -432,6 +446,8 @@ class Toolkit:
         snapshot = world.snapshot() if world.cheap_snapshots else None
         try:
             result = item.function(world, **arguments)
+            if inspect.iscoroutine(result):
+                result = _finished(result)
             content = result if type(result) is str else _serialise(result)
         except ToolError as error:
             if snapshot is not None:

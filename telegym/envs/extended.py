@@ -47,6 +47,11 @@ class ExtendedEnvironment(Environment):
         return self.base.limits
 
     @property
+    def waits(self) -> bool:
+        """As the base environment says."""
+        return self.base.waits
+
+    @property
     def text_ends_episode(self) -> bool:
         """As in the environment it extends."""
         return self.base.text_ends_episode

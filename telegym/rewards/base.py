@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field
 
@@ -23,7 +23,7 @@ from telegym.core.trajectory import CallEntry, Trajectory
 from telegym.core.world import sha256_hex
 from telegym.rewards.verdict import CallVerdict
 
-__all__ = ["Judgement", "Reward", "Run", "Signals"]
+__all__ = ["Judgement", "Reward", "Run", "Signals", "Sitting"]
 
 
 class Judgement(Score):
@@ -178,6 +178,24 @@ class Run:
         return sha256_hex(self.trajectory.to_json())
 
 
+class Sitting(ABC):
+    """A reward that is asked about a batch bit by bit, as its runs come to an end. Safe to use from several threads.
+
+    `settle(runs, [score for each piece in consider(piece)])` is what `score(runs)` would have returned.
+    """
+
+    piece: Literal["run", "group", "batch"] = "batch"
+    """What it has to be asked about together."""
+
+    @abstractmethod
+    def consider(self, runs: Sequence[Run]) -> list[Score]:
+        """Return scores of one piece, in order."""
+
+    def settle(self, runs: Sequence[Run], scores: Sequence[Score]) -> list[Score]:
+        """Return the scores of the whole batch, given those of its pieces; called once."""
+        return list(scores)
+
+
 class Reward(ABC):
     """Says what runs are worth. Safe to call from several threads."""
 
@@ -204,6 +222,10 @@ class Reward(ABC):
 
         Failures of judges and of the infrastructure are scores with a `failure`; they are not raised.
         """
+
+    def sitting(self) -> Sitting | None:
+        """Return the reward as it is asked while other runs are still going on; None if it must not be."""
+        return None
 
     def __call__(self, run: Run) -> Score:
         """Return the score of a single run."""

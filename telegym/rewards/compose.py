@@ -18,7 +18,7 @@ from pydantic import Field, SerializeAsAny
 
 from telegym.core.errors import ConfigurationError, InfrastructureError, JudgeError, TaskError, did_you_mean
 from telegym.core.score import Failure, Score
-from telegym.rewards.base import Judgement, Reward, Run
+from telegym.rewards.base import Judgement, Reward, Run, Sitting
 from telegym.rewards.combination import Batch, Combination, GateProduct, Rescue, within_groups
 from telegym.rewards.verdict import Check, Code
 
@@ -33,6 +33,7 @@ GUARDS = "guards"
 
 _FAILURES = {JudgeError: "judge", InfrastructureError: "infrastructure", TaskError: "task"}
 
+Ask = Callable[[Sequence[Run]], list[Score]]
 OnProgress = Callable[[int], None]
 """Hears how many runs were scored."""
 
@@ -257,7 +258,21 @@ class Composite(Reward):
 
     # --- asking -----------------------------------------------------------------------------------------
 
-    def ask(self, runs: Sequence[Run], on_progress: OnProgress | None = None) -> dict[str, list[Score]]:
+    def batches(self, groups: Sequence[str]) -> list[list[int]]:
+        """Return which runs a component is asked about at a time: numbers of runs, groups whole.
+
+        Args:
+            groups: The group of each run.
+        """
+        return _chunks(groups, self._batch) if groups else []
+
+    def considered(self, name: str, runs: Sequence[Run], sitting: Sitting) -> list[Score]:
+        """Return what a component makes of a piece of a batch; what it raises on purpose is a failure."""
+        return _scored(name, self.components[name], runs, sitting.consider)
+
+    def ask(
+        self, runs: Sequence[Run], on_progress: OnProgress | None = None, only: Iterable[str] | None = None
+    ) -> dict[str, list[Score]]:
         """Return the scores of every component by name, and of the guards if there are any.
 
         Components that wait are waited for together, while the others are at work.
@@ -265,25 +280,27 @@ class Composite(Reward):
         Args:
             runs: The runs.
             on_progress: Hears, in this thread, how many runs a component has scored; of each component in its turn.
+            only: Names of the components that are asked; all by default.
         """
-        chunks = _chunks([run.group for run in runs], self._batch) if runs else []
+        chunks = self.batches([run.group for run in runs])
+        chosen = {name: self.components[name] for name in (self.components if only is None else only)}
         report = on_progress or (lambda scored: None)
         pool = ThreadPoolExecutor(self._workers)
         try:
             asked = {
                 name: [pool.submit(_scored, name, component, [runs[row] for row in chunk]) for chunk in chunks]
-                for name, component in self.components.items()
+                for name, component in chosen.items()
                 if component.waits
             }
             found = {
                 name: [_heard(_scored(name, component, [runs[row] for row in chunk]), report) for chunk in chunks]
-                for name, component in self.components.items()
+                for name, component in chosen.items()
                 if name not in asked
             }
             found |= {name: [_heard(each.result(), report) for each in futures] for name, futures in asked.items()}
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-        parts = {name: _in_order(chunks, found[name]) for name in self.components}
+        parts = {name: _in_order(chunks, found[name]) for name in chosen}
         return {**parts, GUARDS: list(self.guards.score(runs))} if self.guards is not None else parts
 
     # --- state ------------------------------------------------------------------------------------------
@@ -339,17 +356,17 @@ def _known(name: str, valid: Sequence[str], where: str) -> None:
 # --- asking one component ---------------------------------------------------------------------------------
 
 
-def _scored(name: str, component: Reward, runs: Sequence[Run]) -> list[Score]:
+def _scored(name: str, component: Reward, runs: Sequence[Run], ask: Ask | None = None) -> list[Score]:
     """Return a component's scores; what it raises on purpose becomes the failure of the runs it is raised for."""
     try:
-        found = component.score(runs)
+        found = (ask or component.score)(runs)
     except tuple(_FAILURES) as error:
         pieces = (
             list(within_groups([run.group for run in runs])) if component.groupwise else [[i] for i in range(len(runs))]
         )
         if len(pieces) == 1:
             return [Score(failure=_raised(error)) for _ in runs]
-        return _in_order(pieces, [_scored(name, component, [runs[row] for row in piece]) for piece in pieces])
+        return _in_order(pieces, [_scored(name, component, [runs[row] for row in piece], ask) for piece in pieces])
     if len(found) != len(runs):
         raise ValueError(f"component {name!r} gave {len(found)} scores for {len(runs)} runs")
     return [_finite(score) for score in found]

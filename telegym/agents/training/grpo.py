@@ -22,6 +22,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -50,6 +51,7 @@ from telegym.agents.training.credit import (
 )
 from telegym.agents.training.curriculum import TaskSource
 from telegym.agents.training.failures import require_scores
+from telegym.agents.training.hands import Hands, Overlap
 from telegym.agents.training.keeping import Stateful
 from telegym.agents.training.ranks import decided, joint_means, together
 from telegym.agents.training.rollouts import OnEnd, Player, Transcript, branch_of, play
@@ -67,6 +69,7 @@ from telegym.core.errors import ConfigurationError, did_you_mean
 from telegym.core.score import Score
 from telegym.core.task import Task
 from telegym.rewards.base import Judgement, Run
+from telegym.rewards.beside import Beside
 from telegym.rewards.compose import GUARDS, Composite
 from telegym.rewards.guards.base import Severity
 
@@ -151,6 +154,7 @@ class TaskRows:
         tasks: The tasks that rows refer to by position.
         record: Whether episodes keep what trajectories need.
         limits: Fields of `Limits` that override the environment's.
+        threads: In how many threads episodes begin; up to 1 means one after the other.
     """
 
     def __init__(
@@ -159,18 +163,21 @@ class TaskRows:
         tasks: Sequence[Task],
         record: bool = False,
         limits: Mapping[str, float | None] | None = None,
+        threads: int = 0,
     ) -> None:
         self.environment = environment
+        self._threads = threads
         self._tasks = tasks
         self._record = record
         self._limits = Limits.model_validate({**environment.limits.model_dump(), **(limits or {})})
 
     def episodes(self, rows: Sequence[dict[str, Any]]) -> list[Episode]:
         """Return a fresh episode for each row."""
-        return [
-            Episode(self.environment, self._tasks[row["task"]], row["seed"], self._limits, record=self._record)
-            for row in rows
-        ]
+        with Hands(self._threads) as hands:
+            return hands.all(partial(self._episode, row) for row in rows)
+
+    def _episode(self, row: dict[str, Any]) -> Episode:
+        return Episode(self.environment, self._tasks[row["task"]], row["seed"], self._limits, record=self._record)
 
 
 class EpisodeGRPOTrainer(GRPOTrainer):
@@ -188,6 +195,7 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         rewards: A composition that takes the place of `reward`: it is asked about all rollouts of a batch at once.
         on_rollouts: Hears of every batch of rollouts: optimizer step, transcripts, scores.
         on_credit: Hears what became of the rollouts that a step learns from, and which turns get the credit.
+        overlap: What of a step is done at once; by default judges are asked while episodes are being played.
         source: Gives the tasks of each step in the place of those of the rows.
         selection: Decides which groups are learnt from; with a source, others can be replaced.
         over_long: Decides about rollouts that are too long.
@@ -211,6 +219,7 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         rewards: Composite | None = None,
         on_rollouts: OnRollouts | None = None,
         on_credit: Callable[[int, Sequence[Sampled]], None] | None = None,
+        overlap: Overlap | None = None,
         source: TaskSource | None = None,
         selection: Selection | None = None,
         over_long: OverLong | None = None,
@@ -221,6 +230,9 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         _await_server(trainer.get("args"))
         super().__init__(reward_funcs=[_Given(self._reward.__name__)], rollout_func=_rollout, **trainer)
         self.clock = StepClock()
+        self._overlap = overlap or Overlap()
+        self._beside: Beside | None = None
+        self._rows_of: dict[int, int] = {}
         self.add_callback(ClockWork(self.clock))
         self.rewards = rewards
         self._rows = rows
@@ -339,11 +351,12 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         self._batch = rows
         with self.clock.phase("environment"):
             episodes = self._rows.episodes(rows.inputs)
-        transcripts = self._play_and_branch(episodes)
-        with together("scoring episodes"), self.clock.phase("reward"):
-            scores = [transcript.episode.score() for transcript in transcripts]
-        with self.clock.phase("reward"):
-            judged = self._judge(transcripts)
+        with self._asking(episodes):
+            transcripts = self._play_and_branch(episodes)
+            with together("scoring episodes"), self.clock.phase("reward"):
+                scores = [transcript.episode.score() for transcript in transcripts]
+            with self.clock.phase("reward"):
+                judged = self._judge(transcripts)
         values = self._reward(score=scores, judged=judged or [])
         verdicts: Sequence[Score | None] = judged or [None] * len(transcripts)
         return [
@@ -361,13 +374,35 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         """Return what the rewards make of the episodes of a batch."""
         if self.rewards is None:
             return None
-        runs = [Run.of(transcript.episode) for transcript in transcripts]
+        runs = [self._run_of(row, transcript) for row, transcript in enumerate(transcripts)]
         if self.rewards.needs_own_tokens:
             self._fill_signals(runs, transcripts)
         if self._references is not None:
             self._references.fill(self.accelerator.unwrap_model(self.model), runs, transcripts)
         with together("judging episodes"):
-            return self.rewards.score(runs)
+            return self.rewards.score(runs) if self._beside is None else self._beside.score()
+
+    @contextmanager
+    def _asking(self, episodes: Sequence[Episode]) -> Iterator[None]:
+        """Ask rewards about the episodes of a round as they end, if that is wanted."""
+        self._rows_of = {}
+        if self.rewards is None or not self.rewards.waits or not self._overlap.judge:
+            yield
+            return
+        groups = [Run.of(episode).group for episode in episodes]
+        with Beside(self.rewards, groups, self._overlap.judge_seconds) as self._beside:
+            try:
+                yield
+            finally:
+                self._beside = None
+
+    def _on_end(self, transcript: Transcript) -> None:
+        if self._beside is not None:
+            self._beside.add(self._rows_of[id(transcript.episode)], Run.of(transcript.episode))
+
+    def _run_of(self, row: int, transcript: Transcript) -> Run:
+        run = Run.of(transcript.episode)
+        return run if self._beside is None else self._beside.run(row, run)
 
     def _report_step(self, step: Step) -> None:
         """Log what was played in a step, groups that were replaced included."""
@@ -461,8 +496,9 @@ class EpisodeGRPOTrainer(GRPOTrainer):
 
     def _play_rows(self, items: Sequence[Episode | Transcript], rows: Sequence[int]) -> list[Transcript]:
         chosen = [items[row] for row in rows]
+        self._rows_of |= {id(_episode_of(items[row])): row for row in rows}
         if self.in_lock_step:
-            return self.play_in_lock_step(chosen)
+            return self.play_in_lock_step(chosen, self._on_end)
         with together("playing episodes"):
             return self._play(chosen, rows)
 
@@ -474,7 +510,10 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         seeds = [f"{self._seed}/{numbers[row]}" for row in (range(len(items)) if rows is None else rows)]
         watch, situations = "components" in self._needs, "situations" in self._needs
         limit = self.max_completion_length
-        return play(engine, self._codec, items, seeds, limit, watch=watch, situations=situations, clock=self.clock)
+        return play(
+            engine, self._codec, items, seeds, limit, self._on_end, watch, situations, clock=self.clock,
+            threads=self._overlap.threads, order=self._overlap.order,
+        )  # fmt: skip
 
     def play_in_lock_step(
         self, episodes: Sequence[Episode | Transcript], on_end: OnEnd | None = None
@@ -489,12 +528,14 @@ class EpisodeGRPOTrainer(GRPOTrainer):
             ConfigurationError: If a prompt leaves no room in the context.
             InfrastructureError: If another process failed, or the vLLM server did.
         """
-        with self.clock.phase("generation"):
-            return self._turn_by_turn(episodes, on_end)
+        with self.clock.phase("generation"), Hands(self._overlap.threads) as hands:
+            return self._turn_by_turn(episodes, on_end, hands)
 
-    def _turn_by_turn(self, episodes: Sequence[Episode | Transcript], on_end: OnEnd | None) -> list[Transcript]:
+    def _turn_by_turn(
+        self, episodes: Sequence[Episode | Transcript], on_end: OnEnd | None, hands: Hands
+    ) -> list[Transcript]:
         with together("beginning episodes"):
-            player = self._player(episodes, on_end)
+            player = self._player(episodes, on_end, hands)
         active = list(range(len(episodes)))
         if self._dist.is_fsdp:
             # Else generation would not know that each token needs all processes, and end when its own turns have ended.
@@ -514,10 +555,10 @@ class EpisodeGRPOTrainer(GRPOTrainer):
             active = [index for index, answer in zip(active, answers, strict=True) if answer is not None]
         return player.transcripts
 
-    def _player(self, episodes: Sequence[Episode | Transcript], on_end: OnEnd | None) -> Player:
+    def _player(self, episodes: Sequence[Episode | Transcript], on_end: OnEnd | None, hands: Hands) -> Player:
         watch, situations = "components" in self._needs, "situations" in self._needs
         limits = self.max_completion_length, on_end, watch, situations, self._context
-        player = Player(self._codec, episodes, *limits, clock=self.clock)
+        player = Player(self._codec, episodes, *limits, hands, self.clock)
         for transcript in player.transcripts:
             if len(transcript.prompt) + 1 >= self._context:
                 raise ConfigurationError(
@@ -747,6 +788,10 @@ class EpisodeGRPOTrainer(GRPOTrainer):
 
 def _rollout(prompts: Sequence[str], trainer: EpisodeGRPOTrainer) -> dict[str, Any]:
     return trainer.play_batch()
+
+
+def _episode_of(item: Episode | Transcript) -> Episode:
+    return item.episode if isinstance(item, Transcript) else item
 
 
 def _spread(values: Tensor, places: Tensor) -> Tensor:

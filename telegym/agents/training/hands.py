@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self, TypeVar
 
-__all__ = ["Hands", "ToolOrder", "first_of"]
+__all__ = ["MOST_THREADS", "Hands", "Overlap", "ToolOrder", "first_of"]
 
 ToolOrder = Literal["fixed", "free"]
 """When a rollout goes on whose tools run in threads: `fixed`, when the tools of all have answered; `free`, when its own
@@ -20,6 +21,23 @@ have. With `free` it depends on the time tools take which rollouts share a batch
 rounded."""
 
 Result = TypeVar("Result")
+
+MOST_THREADS = 32
+"""In how many threads turns are played where the recipe leaves it open and the environment waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """What of a step is done at once."""
+
+    threads: int = 0
+    """In how many threads turns of different episodes are played; up to 1: one after the other."""
+    order: ToolOrder = "fixed"
+    """When an episode goes on whose turn was played in a thread."""
+    judge: bool = True
+    """Whether rewards that wait for others are asked while episodes are still being played."""
+    judge_seconds: float | None = None
+    """How long they are waited for after the last episode has ended; None: as long as their own limits."""
 
 
 class Hands:

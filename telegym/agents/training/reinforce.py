@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from telegym.agents.local import load_model, load_tokenizer
 from telegym.agents.prompting import ChatCodec
 from telegym.agents.training.curriculum import make_source
+from telegym.agents.training.hands import MOST_THREADS, Overlap
 from telegym.agents.training.measure import Player, conclude, measure, write_trajectories
 from telegym.agents.training.optimize import optimize
 from telegym.agents.training.recipe import Recipe
@@ -72,8 +73,10 @@ def _grpo_trainer(context: RunContext, model: Any, tokenizer: Any, codec: ChatCo
     needs = frozenset[str]().union(*(scheme.needs for scheme in settings.grpo.credit))
     replayed = bool(needs & {"counterfactuals", "branches"})
     keep = settings.rollout.keep or settings.grpo.rewards is not None or replayed
+    overlap = _overlap(settings, environment)
     return EpisodeGRPOTrainer(
-        rows=TaskRows(environment, environment.tasks, keep, settings.rollout.limits),
+        rows=TaskRows(environment, environment.tasks, keep, settings.rollout.limits, overlap.threads),
+        overlap=overlap,
         codec=codec,
         turn_tokens=settings.rollout.turn_tokens,
         context=settings.rollout.context,
@@ -90,6 +93,14 @@ def _grpo_trainer(context: RunContext, model: Any, tokenizer: Any, codec: ChatCo
         train_dataset=task_dataset(rows),
         peft_config=_adapter(context),
     )
+
+
+def _overlap(settings: Recipe, environment: Environment) -> Overlap:
+    rollout, grpo = settings.rollout, settings.grpo
+    threads = rollout.tool_threads
+    if threads is None:
+        threads = min(MOST_THREADS, grpo.groups * grpo.group_size) if environment.waits else 0
+    return Overlap(threads, rollout.tool_order, grpo.judge_beside, grpo.judge_seconds)
 
 
 def _selection(settings: Recipe, environment: Environment) -> dict[str, Any]:

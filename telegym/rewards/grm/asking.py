@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
@@ -24,7 +25,7 @@ from telegym.rewards.grm.backend import Backend, Choice, JudgeReply, JudgeReques
 from telegym.rewards.grm.judge_input import plain_json
 from telegym.rewards.grm.verdicts import PARSER_VERSION
 
-__all__ = ["Answer", "Asker", "Batch", "Budget", "Health", "Prices", "Question", "ReplyStore", "Tally"]
+__all__ = ["Answer", "Asker", "Batch", "Budget", "Health", "Prices", "Question", "ReplyStore", "SharedBatch", "Tally"]
 
 
 class ReplyStore(Protocol):
@@ -349,6 +350,37 @@ class Batch:
                 self._asker.store.set(key, _write_answer(answer, question, self._asker.backend))
             answers[key] = answer
         return answers
+
+
+class SharedBatch(Batch):
+    """A batch without a budget whose questions come from several threads; equal ones are asked once.
+
+    Args:
+        asker: Who asks.
+    """
+
+    def __init__(self, asker: Asker) -> None:
+        super().__init__(asker)
+        self._lock = Lock()
+        self._known: dict[str, Future[Answer | Failure]] = {}
+
+    def ask(self, questions: Sequence[Question]) -> list[Answer | Failure]:
+        """Return the answers to questions, in their order; one that another thread asks already is waited for."""
+        keys = [self._asker.key(question) for question in questions]
+        own: dict[str, Question] = {}
+        with self._lock:
+            for key, question in zip(keys, questions, strict=True):
+                if key not in self._known:
+                    self._known[key], own[key] = Future(), question
+        try:
+            answers = dict(zip(own, super().ask(list(own.values())), strict=True)) if own else {}
+        except BaseException as error:
+            for key in own:
+                self._known[key].set_exception(error)
+            raise
+        for key, answer in answers.items():
+            self._known[key].set_result(answer)
+        return [self._known[key].result() for key in keys]
 
 
 def _groups(missing: dict[str, Question], together: bool) -> list[dict[str, Question]]:

@@ -13,7 +13,7 @@ from typing import Any
 from telegym.core.errors import TeleGymError
 from telegym.core.score import Failure, Score
 from telegym.rewards.base import Judgement, Reward, Run
-from telegym.rewards.grm.asking import Health, Tally
+from telegym.rewards.grm.asking import Health, SharedBatch, Tally
 from telegym.rewards.grm.calibration import Calibration
 from telegym.rewards.grm.fallback import Fallback, fall_back
 from telegym.rewards.grm.judge_input import JudgeInput, judge_input
@@ -74,17 +74,25 @@ class GenerativeJudge(Reward):
 
     def score(self, runs: Sequence[Run]) -> list[Score]:
         """Return one judgement for each run, in order."""
-        judged = self.judge(runs)
+        return self.settled(runs, self.judge(runs))
+
+    def settled(self, runs: Sequence[Run], judged: Sequence[Score]) -> list[Score]:
+        """Return judgements with what stands in for those that failed, and take note of how many did."""
         missing = sum(score.value is None for score in judged)
         self.health.add(missing, len(judged))
         return fall_back(runs, judged, self.fallback) if missing else list(judged)
 
-    def judge(self, runs: Sequence[Run]) -> list[Judgement]:
-        """Return one judgement for each run, in order, without any fallback."""
+    def judge(self, runs: Sequence[Run], shared: SharedBatch | None = None) -> list[Judgement]:
+        """Return one judgement for each run, in order, without any fallback.
+
+        Args:
+            runs: The runs.
+            shared: The batch to which the questions belong; one of their own by default.
+        """
         inputs = [input_of(run, self.panel.settings, self.rubrics) for run in runs]
         cases = [trajectory_case(item, self.panel.settings) for item in inputs if isinstance(item, JudgeInput)]
-        with self.panel.batch() as batch:
-            ballots = iter(self.panel.vote(batch, cases))
+        with self.panel.batch() as own:
+            ballots = iter(self.panel.vote(shared or own, cases))
         return [
             Judgement(failure=item) if isinstance(item, Failure) else self._judgement(run, item, next(ballots))
             for run, item in zip(runs, inputs, strict=True)
