@@ -91,6 +91,8 @@ def test_weights_can_be_shared_out(taught_folder: str, tmp_path: Path) -> None:
     assert len(rows) == 2
     assert all(0 < row["episode/tokens"] <= 200 for row in rows)
     before, after = (load_file(Path(folder) / "model.safetensors") for folder in (taught_folder, tmp_path / "model"))
+    # The head is the embedding; sharded, both are written.
+    assert torch.equal(after.pop("lm_head.weight"), after["model.embed_tokens.weight"])
     assert {name: value.shape for name, value in before.items()} == {name: v.shape for name, v in after.items()}
     assert any(row["grad_norm"] > 0 for row in rows) == any(
         not torch.equal(before[name], after[name]) for name in before
