@@ -52,15 +52,20 @@ class Row(NamedTuple):
 
 
 def figure_rows(metrics: Metrics) -> list[Row]:
-    """Return the main figures in the first and the last tenth of the steps (five steps at least)."""
+    """Return the main figures in the first and the last tenth of the steps (five steps at least, half at most)."""
     rows = []
     for name, (title, digits) in _FIGURES.items():
         values = [value for _, value in points(metrics, name)]
         if values:
-            part = max(5, len(values) // 10)
+            part = _ends(len(values))
             first, last = _mean(values[:part]), _mean(values[-part:])
             rows.append(Row(title, (f"{first:.{digits}f}", f"{last:.{digits}f}", f"{last - first:+.{digits}f}")))
     return rows
+
+
+def _ends(steps: int) -> int:
+    """Return how many steps are the first, or the last: a tenth, five at least, but never more than half."""
+    return max(1, min(max(5, steps // 10), steps // 2))
 
 
 def time_rows(metrics: Metrics) -> list[Row]:
@@ -80,7 +85,7 @@ def guard_rows(metrics: Metrics) -> list[Row]:
     for name in dict.fromkeys(name for row in metrics for name in row if name.startswith(GUARDS)):
         values = [value for _, value in points(metrics, name)]
         if values:
-            part = max(5, len(values) // 10)
+            part = _ends(len(values))
             worst = max(points(metrics, name), key=lambda point: point[1])
             cells = (
                 f"{_mean(values[:part]):.1%}",

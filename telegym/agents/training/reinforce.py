@@ -185,5 +185,5 @@ def _keep_samples(context: RunContext, step: int, sampled: Sequence[Sampled]) ->
     page = samples_page(number, sampled, settings)
     file = context.folder.samples(number)
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(file, page)
+    write_whole(file, page, flush=False)
     context.display.sample(page)

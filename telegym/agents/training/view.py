@@ -81,7 +81,8 @@ class Status:
         self._last = phase, now
         life = {"process": os.getpid(), "host": socket.gethostname(), "time": now}
         with contextlib.suppress(OSError):  # a full disk is heard of where it matters
-            write_whole(self._path, json.dumps({"phase": phase, "done": done, "total": total, "over": over, **life}))
+            said = {"phase": phase, "done": done, "total": total, "over": over, **life}
+            write_whole(self._path, json.dumps(said), flush=False)
 
 
 def status_of(folder: Path) -> dict[str, Any]:

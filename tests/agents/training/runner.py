@@ -23,6 +23,7 @@ from rich.console import Console
 
 import telegym.agents.training.grpo
 import telegym.agents.training.pipeline
+from telegym.agents.training import keeping
 from telegym.agents.training.run import RunFolder, train
 from telegym.core.score import Failure, Score
 from telegym.envs.registry import register_environment
@@ -119,11 +120,12 @@ def _once_logged(owner: type, method: str, then: Callable[..., Any]) -> Callable
     return fault
 
 
-def _patch(owner: type, method: str, then: Callable[..., Any]) -> Callable[[int], None]:
+def _patch(owner: Any, method: str, then: Callable[..., Any]) -> Callable[[int], None]:
     return lambda calls: setattr(owner, method, _after(calls, then, getattr(owner, method)))
 
 
 FAULTS: dict[str, Callable[[int], None]] = {
+    "killed-before-the-mark": _patch(keeping, "mark_complete", _kill),
     "killed-while-flushing": _flush(_kill),
     "full-while-flushing": _flush(_full),
     "full-metrics": _patch(RunFolder, "log", _full),

@@ -178,7 +178,7 @@ def test_a_run_killed_while_it_wrote_goes_on_as_if_nothing_had_happened(
 ) -> None:
     """Killed when the first checkpoint was all but complete, and when a later file was half there."""
     folder = RunFolder(tmp_path / "run")
-    assert runner.do(toy, tmp_path, "killed-while-flushing:7") == -signal.SIGKILL
+    assert runner.do(toy, tmp_path, "killed-before-the-mark:1") == -signal.SIGKILL
     assert (folder.checkpoints / "checkpoint-2" / "trainer_state.json").is_file()
     assert folder.last_checkpoint() is None
     assert runner.do(toy, tmp_path, "killed-while-flushing:20") == -signal.SIGKILL
