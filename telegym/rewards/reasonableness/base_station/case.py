@@ -72,6 +72,9 @@ class Act:
     changes: bool = field(init=False)
     """Whether it acts on the network or sends somebody, and was not refused."""
 
+    asked: str = field(init=False, default="")
+    """What it asks for as one text, once somebody worked that out."""
+
     def __post_init__(self) -> None:
         """Find out what kind of call it is."""
         self.failed = self.record.error is not None

@@ -153,7 +153,9 @@ def _defaults(tool: str) -> dict[str, Any]:
 
 def asked(act: Act) -> str:
     """Return what a call asks for as one text; arguments that are left out have their usual value."""
-    return f"{act.tool}{sorted({**_defaults(act.tool), **act.arguments}.items())}"
+    if not act.asked:
+        act.asked = f"{act.tool}{sorted({**_defaults(act.tool), **act.arguments}.items())}"
+    return act.asked
 
 
 def repeated(case: Case) -> dict[int, int]:
