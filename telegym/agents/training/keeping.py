@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import json
 import logging
-import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from accelerate import PartialState
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -38,16 +36,14 @@ class Stateful(Protocol):
 
 
 class RandomNumbers:
-    """The random numbers of python, numpy and torch, as they stand now."""
+    """The random numbers of torch, as they stand now; nothing draws from the global ones of python and numpy."""
 
     def __init__(self) -> None:
-        self._python, self._numpy, self._torch = random.getstate(), np.random.get_state(), torch.get_rng_state()
+        self._torch = torch.get_rng_state()
         self._cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
 
     def restore(self) -> None:
         """Go on from where they stood."""
-        random.setstate(self._python)
-        np.random.set_state(self._numpy)
         torch.set_rng_state(self._torch)
         if self._cuda:
             torch.cuda.set_rng_state_all(self._cuda)
