@@ -191,6 +191,7 @@ def rewards(
         list[str] | None, typer.Option("--kind", metavar="NAME", help="Only this corruption; may be repeated.")
     ] = None,
     rules_alone: Annotated[bool, typer.Option("--rules-alone", help="Without trials on forks.")] = False,
+    each: Annotated[int, typer.Option("--each", min=1, help="Trajectories of a task made one after the other.")] = 1,
     as_json: JsonFlag = False,
 ) -> None:
     """Put known faults into trajectories: the auditor must find each in the right call, and blame no other.
@@ -211,6 +212,7 @@ def rewards(
             views=_views(view),
             kinds=kinds or (),
             counterfactual=not rules_alone,
+            each=each,
             on_progress=lambda done, total: bar.update(job, completed=done, total=total),
         )
     if as_json:

@@ -180,6 +180,7 @@ def verify_rewards(
     views: Sequence[View] = tuple(View),
     kinds: Sequence[str] = (),
     counterfactual: bool = True,
+    each: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> RewardsReport:
     """Measure the auditor of an environment.
@@ -191,14 +192,20 @@ def verify_rewards(
         views: From where to judge.
         kinds: Corruptions to make; all by default.
         counterfactual: Whether the auditor may find out on forks which changes were needed.
+        each: How many trajectories of a task are made one after the other, from 1. What was played of a task is kept
+            for the next one, so five take little longer than two.
         on_progress: Called after every trajectory with the number done and of all.
 
     Raises:
-        ConfigurationError: If the environment has no auditor or no corruptions, or there is no such kind.
+        ConfigurationError: If the environment has no auditor or no corruptions, there is no such kind, or `each` is not
+            at least 1.
     """
+    if each < 1:
+        raise ConfigurationError(f"each is {each}; valid: numbers from 1")
     auditor, corrupter = auditor_for(environment.id), corrupter_for(environment)
     report = RewardsReport(environment.id)
-    for number, made in enumerate(_trajectories(environment, corrupter, count, seed, kinds, report), start=1):
+    trajectories = _trajectories(environment, corrupter, count, f"{seed}", kinds, report, each)
+    for number, made in enumerate(trajectories, start=1):
         for view in views:
             _judge(auditor, made, View(view), counterfactual, report)
         if on_progress is not None:
@@ -207,12 +214,18 @@ def verify_rewards(
 
 
 def _trajectories(
-    environment: Environment, corrupter: Corrupter, count: int, seed: int, kinds: Sequence[str], report: RewardsReport
+    environment: Environment,
+    corrupter: Corrupter,
+    count: int,
+    seed: str,
+    kinds: Sequence[str],
+    report: RewardsReport,
+    each: int,
 ) -> Iterator[Seeded]:
     counts, tasks = Counter(dict.fromkeys(kinds or corrupter.kinds, 0)), environment.tasks
     made, index = 0, 0
     while made < count and index < _MOST_TRIES * count:
-        task, variant = tasks[index % len(tasks)], f"{seed}/{index}"
+        task, variant = tasks[index // each % len(tasks)], f"{seed}/{index}"
         index += 1
         found = _rarest(corrupter, task, variant, counts, report)
         if found is None:

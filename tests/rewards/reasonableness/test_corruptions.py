@@ -11,7 +11,14 @@ from telegym.core.tool import CallError
 from telegym.envs.registry import make_environment
 from telegym.envs.tau2_telecom.environment import Tau2Telecom
 from telegym.rewards.reasonableness.tau2.corruptions import DualCorrupter, Tau2Corrupter
-from telegym.rewards.reasonableness.verification import GOAL, RewardsReport, Tally, corrupter_for, verify_rewards
+from telegym.rewards.reasonableness.verification import (
+    GOAL,
+    RewardsReport,
+    Tally,
+    _trajectories,
+    corrupter_for,
+    verify_rewards,
+)
 from telegym.rewards.verdict import Code
 from tests.toy import Toy
 
@@ -78,6 +85,15 @@ def test_rules_alone_find_nearly_as_much() -> None:
     environment = make_environment("tau2-telecom", count=200)
     report = verify_rewards(environment, 30, counterfactual=False)
     assert all(report.total(view).recall > 0.95 for view in report.views)
+
+
+def test_a_task_is_kept_for_as_many_trajectories_as_wanted() -> None:
+    environment = make_environment("tau2-telecom", count=4)
+    first, second = (environment.tasks[index].id for index in range(2))
+    made = _trajectories(environment, corrupter_for(environment), 6, "0", ("unknown_tool",), RewardsReport("x"), 3)
+    assert [each.episode.task.id for each in made] == [first] * 3 + [second] * 4
+    with pytest.raises(ConfigurationError, match="each is 0"):
+        verify_rewards(environment, 1, each=0)
 
 
 def test_a_report_says_what_is_missing() -> None:
