@@ -314,6 +314,7 @@ def test_a_rewards_recipe_can_choose(taught_folder: str, tmp_path: Path) -> None
     assert "reward" in metrics(result.folder)[0]
 
 
+@pytest.mark.slow
 def test_a_teacher_teaches(apprenticed: RunResult, taught_folder: str, tmp_path: Path) -> None:
     teacher = str(RunFolder(apprenticed.folder).model)
     settings = {"rounds": 2, "steps": 8, "episodes": 32, "batch_size": 32, "teacher": teacher, "chunk": 100}
@@ -337,6 +338,7 @@ def test_a_teacher_can_teach_in_other_ways(taught_folder: str, tmp_path: Path, c
     assert not told_more or row["distillation/reverse_kl"] > 1e-3
 
 
+@pytest.mark.slow
 def test_preferences_teach(taught_folder: str, tmp_path: Path) -> None:
     settings = {"rounds": 1, "steps": 12, "tasks": 24, "rollouts": 8, "batch_size": 16, "learning_rate": 2e-4}
     result = train(recipe(taught_folder, "preferences", **settings), name="p", runs=tmp_path, console=quiet())
@@ -413,6 +415,7 @@ def test_a_chain_gives_one_result(chained: RunResult, taught_folder: str) -> Non
     assert "held-out" in chained.report.read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_an_interrupted_chain_goes_on_in_its_stage(
     chained: RunResult, taught_folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

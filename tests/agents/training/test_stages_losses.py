@@ -109,7 +109,7 @@ def test_the_sampled_estimate_has_the_gradient_of_the_reverse_divergence(policy:
     for token in range(4):
         drawn_at = own.detach()[0, token : token + 1]
         loss, estimate = objective._at(_same, _same, logits, theirs, torch.tensor([token]), drawn_at)
-        assert float(estimate) == pytest.approx(float(own[0, token] - theirs[0, token]), abs=1e-6)
+        assert float(estimate) == pytest.approx(float((own - theirs).detach()[0, token]), abs=1e-6)
         descend(loss * own.detach()[0, token].exp())
     direct = own.detach().clone().requires_grad_()
     normal = torch.log_softmax(direct, -1)
@@ -303,11 +303,11 @@ def test_filters_choose(taught: Policy, files: Path) -> None:
     assert all(each in good for each in chosen(most_turns=3))
     assert len(chosen(per_task=1)) == 20
     assert len(chosen(distinct=True)) == len({tuple(each.ids) for each in good}) < len(good)
-    rewards = {
-        "rewards": {"format": {"kind": "format"}},
-        "combine": {"kind": "weighted_sum", "weights": {"format": 1.0}},
-    }
+    shown = {"outcome": {"kind": "outcome"}, "format": {"kind": "format"}}
+    combine = {"kind": "gate_product", "costs": {"format": 0.5}}
+    rewards = {"rewards": shown, "combine": combine}
     assert len(chosen(success=False, rewards=rewards, least_reward=0.0)) == 40
+    assert len(chosen(success=False, rewards=rewards, least_reward=0.5)) == len(good)
     with pytest.raises(ConfigurationError, match="no file of trajectories"):
         chosen(files=[str(files / "nothing.gz")])
 
