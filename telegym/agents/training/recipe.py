@@ -241,7 +241,7 @@ class GrpoSettings(Settings):
     """Seconds for which judges are waited for after the last episode of a step has ended; what is missing then fails,
     and is left out. Null waits as long as the judges' own time limits."""
     dynamic_sampling: DynamicSamplingSettings | None = None
-    """Replaces groups without a difference by groups of other tasks (DAPO); null plays every task once, and keeps all."""
+    """Replaces groups without a difference by groups of other tasks (DAPO); null keeps all groups as they are."""
     deviation_filter: DeviationSettings | None = None
     """Leaves out groups whose rewards deviate by less than groups did of late (RLPR); null keeps all."""
     curriculum: CurriculumSettings | None = None
@@ -326,6 +326,8 @@ class SftSettings(Settings):
     """Weight decay."""
     demonstrations: DemonstrationSettings = DemonstrationSettings()
     """What is taught."""
+    sources: tuple[AnySource, ...] = ()
+    """What is learnt from, mixed; the demonstrations alone by default."""
 
 
 class LaunchSettings(Settings):
@@ -335,8 +337,6 @@ class LaunchSettings(Settings):
     """Processes that train, each on a GPU of its own."""
     sharding: Literal["none", "zero3", "fsdp"] = "none"
     """What they share: nothing, or weights, gradients and optimizer by ZeRO-3 (DeepSpeed) or FSDP2."""
-    sources: tuple[AnySource, ...] = ()
-    """What is learnt from, mixed; the demonstrations alone by default."""
     memory: PositiveFloat | None = None
     """GiB of a GPU; null for a CPU."""
     servers: NonNegativeInt = 0
@@ -385,15 +385,6 @@ class Recipe(Settings):
     """Settings of kind `rejection`."""
     dagger: DaggerSettings = DaggerSettings()
     """Settings of kind `dagger`."""
-
-    @model_validator(mode="after")
-    def _best_of_something(self) -> Self:
-        if self.final == "best" and not (self.evaluation.every and self.keep.best):
-            raise ValueError("`final: best` needs `evaluation.every` and `keep.best` of at least 1")
-        judged = list(self.evaluation.sets.values()) if self.final == "best" else []
-        for name, options in self.evaluation.during.items():
-            if options in judged:
-                raise ValueError(f"`final: best` would choose by tasks it is judged by: `evaluation.during.{name}`")
     distillation: DistillationSettings = DistillationSettings()
     """Settings of kind `distillation`."""
     preferences: PreferenceSettings = PreferenceSettings()
@@ -403,17 +394,17 @@ class Recipe(Settings):
     same kind. Groups of settings are merged, anything else takes the place of what is here."""
     between: bool = False
     """For kind `stages`: whether to evaluate between the stages too."""
+
+    @model_validator(mode="after")
+    def _best_of_something(self) -> Self:
+        if self.final == "best" and not (self.evaluation.every and self.keep.best):
+            raise ValueError("`final: best` needs `evaluation.every` and `keep.best` of at least 1")
+        judged = list(self.evaluation.sets.values()) if self.final == "best" else []
+        for name, options in self.evaluation.during.items():
+            if options in judged:
+                raise ValueError(f"`final: best` would choose by tasks it is judged by: `evaluation.during.{name}`")
         return self
 
-    def to_yaml(self) -> str:
-        """Return the recipe, defaults included, as YAML."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
-
-    @classmethod
-    def parse(cls, data: Any, source: str) -> Self:
-        """Check a recipe.
-
-        Args:
     @model_validator(mode="after")
     def _plan_stages(self) -> Self:
         if (self.kind == "stages") != bool(self.stages):
@@ -428,6 +419,15 @@ class Recipe(Settings):
         """Return the stages of a chain as whole recipes; none for other kinds."""
         return plan_stages(self)
 
+    def to_yaml(self) -> str:
+        """Return the recipe, defaults included, as YAML."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+
+    @classmethod
+    def parse(cls, data: Any, source: str) -> Self:
+        """Check a recipe.
+
+        Args:
             data: What the YAML holds.
             source: Where it comes from, for messages.
 
