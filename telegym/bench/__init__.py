@@ -13,12 +13,14 @@ from typing import Any
 from telegym.bench.rates import Job, Rate, rate_of
 from telegym.core.errors import ConfigurationError
 
-__all__ = ["DEFAULT_ENVIRONMENT", "REWARDS", "measure"]
+__all__ = ["DEFAULT_ENVIRONMENT", "REWARDS", "TRAINING", "measure"]
 
 DEFAULT_ENVIRONMENT = "tau2-telecom"
 """What is measured unless another environment is named."""
 REWARDS = "rewards"
 """Named instead of an environment: how fast auditors are; option `environment` says whose."""
+TRAINING = "training"
+"""Named instead of an environment: how long training waits for slow tools."""
 Progress = Callable[[str, int, int], None]
 """Told what is measured next, how much has been measured, and how much there is."""
 
@@ -35,7 +37,7 @@ def measure(
     """Measure every rate of an environment.
 
     Args:
-        environment: Its name, or `rewards` for the auditors that judge an environment's calls.
+        environment: Its name, `rewards` for the auditors that judge an environment's calls, or `training`.
         seconds: Length of one measurement, in seconds of processor time.
         repeats: How many measurements the median is of.
         options: Options of the environment.
@@ -73,6 +75,10 @@ def _jobs(environment: str, options: dict[str, Any]) -> tuple[dict[str, Job], di
     """Return what is measured of an environment, and facts about the workload."""
     from telegym.envs.registry import make_environment
 
+    if environment == TRAINING:
+        from telegym.bench import training
+
+        return training.jobs()
     if environment == REWARDS:
         from telegym.bench import rewards
 

@@ -21,7 +21,7 @@ def bench(
 ) -> None:
     """Measure on one core: tool calls, episodes, forks; for base-station also regions, indicators and tasks.
 
-    `telegym bench rewards` measures the auditors that judge calls.
+    `telegym bench rewards` measures the auditors that judge calls; `telegym bench training`, waiting for slow tools.
     """
     import json
 

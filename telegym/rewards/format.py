@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from telegym.core.episode import CallRecord, Episode
+from telegym.core.messages import Message
 from telegym.core.score import Score
 from telegym.core.tool import CallError
 from telegym.core.trajectory import CallEntry, Trajectory
@@ -53,11 +55,12 @@ class Format(Reward):
 
     def score(self, runs: Sequence[Run]) -> list[Score]:
         """Return the form of each run."""
-        return [self._score(run.trajectory) for run in runs]
+        # A recording of a live episode would take the hashes of all its states, which are not looked at.
+        return [self._score(run.live if run.live is not None else run.trajectory) for run in runs]
 
-    def _score(self, trajectory: Trajectory) -> Score:
-        texts = _texts(trajectory)
-        calls = tuple(_form(entry) for entry in trajectory.calls)
+    def _score(self, played: Episode | Trajectory) -> Score:
+        texts = _texts(played.actions)
+        calls = tuple(_form(entry) for entry in played.calls)
         judged = [value for value in calls if value is not None]
         formed = sum(judged) / len(judged) if judged else 1.0
         tagged = float(has_tags_once(texts[-1] if texts else "", self.tags))
@@ -65,11 +68,11 @@ class Format(Reward):
         return Score(
             value=formed * tagged - repeated,
             components={"calls": formed, "tags": tagged, "repetition": float(not repeated)},
-            reasons=self._reasons(trajectory.calls, bool(tagged), repeated),
+            reasons=self._reasons(played.calls, bool(tagged), repeated),
             calls=calls,
         )
 
-    def _reasons(self, calls: Sequence[CallEntry], tagged: bool, repeated: bool) -> tuple[str, ...]:
+    def _reasons(self, calls: Sequence[CallEntry | CallRecord], tagged: bool, repeated: bool) -> tuple[str, ...]:
         reasons = [f"call {each.index} is not well formed: {each.error}" for each in calls if _form(each) == 0]
         if not tagged:
             reasons.append(
@@ -107,12 +110,12 @@ def repeats_itself(text: str, window: int = 10, times: int = 10) -> bool:
     return any(count >= times for count in found.values())
 
 
-def _texts(trajectory: Trajectory) -> list[str]:
+def _texts(actions: Sequence[str | Message]) -> list[str]:
     """Return what the agent wrote, turn by turn, thoughts included where they are known."""
-    return [action if isinstance(action, str) else action.content or "" for action in trajectory.actions]
+    return [action if isinstance(action, str) else action.content or "" for action in actions]
 
 
-def _form(entry: CallEntry) -> float | None:
+def _form(entry: CallEntry | CallRecord) -> float | None:
     """Return 1 for a well-formed call of the agent, 0 for another, None for one that does not count."""
     if entry.call.requestor != "assistant" or entry.error is CallError.DROPPED:
         return None

@@ -18,6 +18,7 @@ from telegym.agents.training.ranks import together
 from telegym.agents.training.recipe import Recipe
 from telegym.agents.training.rollouts import play
 from telegym.agents.training.run import HELD_OUT
+from telegym.agents.training.timing import time_table
 from telegym.core.episode import Episode
 from telegym.core.trajectory import Trajectory, TrajectoryWriter
 from telegym.evaluation.evaluate import (
@@ -171,6 +172,9 @@ def conclude(context: RunContext) -> None:
         before = context.result.before.get(name)
         context.console.print(f"\n{name}", style="bold", markup=False)
         context.console.print(comparison_table(before, after) if before is not None else result_table(after))
+    table = time_table(context.folder.rows())
+    if table is not None:
+        context.console.print(table)
     context.result.report = write_report(context.folder.path)
     context.say(f"Model: {context.folder.model}\nReport: {context.result.report}")
 

@@ -14,15 +14,14 @@ from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, Qwen2Con
 
 from telegym.agents.local import load_tokenizer, model_folder
 from telegym.agents.prompting import ChatCodec
-from telegym.agents.training.nano import new_model
 from telegym.agents.training.planning import make_plan, plan_lines
 from telegym.agents.training.planning.architecture import architecture_of, known_models, of_config
 from telegym.agents.training.planning.memory import GIB, Load, estimate_memory
-from telegym.agents.training.recipe import ModelSettings, Recipe, ShapeSettings, load_recipe, recipe_names
+from telegym.agents.training.recipe import ModelSettings, Recipe, load_recipe, recipe_names
 from telegym.core.episode import Episode
 from telegym.envs.registry import make_environment, register_environment
 
-from .conftest import Policy
+from .conftest import SHAPE, Policy
 
 RECIPES = Path(__file__).resolve().parents[3] / "telegym" / "agents" / "training" / "recipes"
 PUBLISHED = {
@@ -74,12 +73,10 @@ def test_the_parameters_of_other_families_are_counted(config: Any) -> None:
 
 
 def test_a_new_model_has_the_parameters_of_its_recipe(taught: Policy) -> None:
-    settings = ModelSettings(name="new", shape=ShapeSettings(vocabulary=1900, layers=2, hidden=64, head_size=16))
-    shape, _ = architecture_of(settings)
+    shape, source = architecture_of(ModelSettings(name="new", shape=SHAPE))
     assert shape is not None
-    model = new_model(taught.tokenizer, settings.shape, seed=0)
-    sized = shape.model_copy(update={"vocabulary": model.config.vocab_size})
-    assert sized.parameters == model.num_parameters()
+    sized = shape.model_copy(update={"vocabulary": taught.model.config.vocab_size})
+    assert (sized.parameters, source) == (taught.model.num_parameters(), "recipe")
 
 
 def test_known_models_have_the_parameters_that_were_published() -> None:

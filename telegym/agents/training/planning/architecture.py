@@ -138,7 +138,7 @@ def architecture_of(settings: ModelSettings) -> tuple[Architecture | None, str]:
 
 
 def _of_shape(shape: ShapeSettings) -> Architecture:
-    return Architecture(**shape.model_dump(exclude={"initializer_range"}), tied=True, query_norms=True)
+    return Architecture(**shape.model_dump(include=set(Architecture.model_fields)), tied=True, query_norms=True)
 
 
 def of_config(config: Mapping[str, Any]) -> Architecture | None:
