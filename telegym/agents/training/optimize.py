@@ -21,7 +21,7 @@ from telegym.agents.training.checkpoints import best_steps, complete_checkpoints
 from telegym.agents.training.failures import explain
 from telegym.agents.training.keeping import Keeper
 from telegym.agents.training.measure import Player, measure_during
-from telegym.agents.training.ranks import any_of
+from telegym.agents.training.ranks import any_of, restorable
 from telegym.agents.training.tracking import tracker_callbacks
 from telegym.core.errors import InfrastructureError, TeleGymError
 
@@ -62,6 +62,7 @@ def optimize(context: RunContext, trainer: Any, steps: int, player: Player | Non
         ):
             trainer.add_callback(tracker)
         trainer.add_callback(keeper)
+        restorable(trainer.args)
         with course.listening():
             try:
                 trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint is not None else None)

@@ -12,7 +12,16 @@ from typing import Any, TypeVar
 
 from telegym.core.errors import InfrastructureError
 
-__all__ = ["any_of", "decided", "joint_means", "process_count", "process_index", "reported", "together"]
+__all__ = [
+    "any_of",
+    "decided",
+    "joint_means",
+    "process_count",
+    "process_index",
+    "reported",
+    "restorable",
+    "together",
+]
 
 T = TypeVar("T")
 
@@ -108,6 +117,20 @@ def reported() -> Iterator[None]:
 
             get_error_handler().record_exception(error)
         raise
+
+
+def restorable(arguments: Any) -> None:
+    """Let a trainer in several processes on a CPU be continued.
+
+    accelerate calls its device `cpu:0`, a name under which torch writes tensors but does not read them.
+
+    Args:
+        arguments: The `TrainingArguments` of the trainer.
+    """
+    import torch
+
+    if arguments.device.type == "cpu":
+        arguments.__dict__["_setup_devices"] = torch.device("cpu")
 
 
 def _gathered(value: T) -> list[T]:
