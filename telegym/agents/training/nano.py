@@ -23,12 +23,15 @@ __all__ = ["chat_template", "new_model", "save", "train_tokenizer"]
 
 _CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 _MARKS = ("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "<think>", "</think>")
-_NUMBERS = (
-    *(f"{number:03}-" for number in range(1000)),
-    *(f"{letter}{number:02}" for letter in "CLBPD" for number in range(100)),
-)
-"""Beginnings of phone numbers and ids are tokens of their own: rare in a conversation, they are easily found again, and
-what follows them is copied."""
+_NUMBERS: dict[int, tuple[str, ...]] = {
+    2: (
+        *(f"{number:03}-" for number in range(1000)),
+        *(f"{letter}{number:02}" for letter in "CLBPD" for number in range(100)),
+    ),
+    4: (*(f"{number:03}" for number in range(1000)), *(f"{number:04}" for number in range(10_000))),
+}
+"""Numbers that are tokens of their own: rare in a conversation, they are easily found again. With two digits these are
+the beginnings of phone numbers and ids, and what follows them is copied; with four, whole ids can be told apart."""
 _QUIET = 0.1
 _PIECES = "|".join(
     (
@@ -48,12 +51,13 @@ def chat_template() -> str:
     return importlib.resources.files("telegym.agents.training").joinpath("chat_template.jinja").read_text("utf-8")
 
 
-def train_tokenizer(texts: Iterable[str], size: int) -> PreTrainedTokenizerFast:
+def train_tokenizer(texts: Iterable[str], size: int, digits: int = 2) -> PreTrainedTokenizerFast:
     """Train a byte-level BPE tokenizer.
 
     Args:
         texts: What to learn from; control tokens in them are left aside.
         size: Tokens, the control tokens included.
+        digits: The most digits in a token, 2 or 4; see `ShapeSettings.digits`.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -64,7 +68,7 @@ def train_tokenizer(texts: Iterable[str], size: int) -> PreTrainedTokenizerFast:
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=size - len(_MARKS) - len(_NUMBERS),
+        vocab_size=size - len(_MARKS) - len(_NUMBERS[digits]),
         special_tokens=list(_CONTROL),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
@@ -78,7 +82,7 @@ def train_tokenizer(texts: Iterable[str], size: int) -> PreTrainedTokenizerFast:
         padding_side="left",
         clean_up_tokenization_spaces=False,
     )
-    fast.add_tokens([AddedToken(text, special=False, normalized=False) for text in (*_MARKS, *_NUMBERS)])
+    fast.add_tokens([AddedToken(text, special=False, normalized=False) for text in (*_MARKS, *_NUMBERS[digits])])
     fast.chat_template = chat_template()
     return fast
 

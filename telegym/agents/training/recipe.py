@@ -45,6 +45,7 @@ from telegym.rewards.recipe import RewardRecipe, load_reward_recipe
 __all__ = [
     "AdapterSettings",
     "DemonstrationSettings",
+    "EmphasisSettings",
     "EnvironmentSettings",
     "EvaluationSettings",
     "GrpoSettings",
@@ -70,6 +71,9 @@ class ShapeSettings(Settings):
 
     vocabulary: Annotated[int, Field(ge=1800)] = 3072
     """Tokens; a thousand of them are numbers of three digits."""
+    digits: Literal[2, 4] = 2
+    """The most digits in a token. With 4, all numbers of three or four digits are tokens, which tells ids apart at a
+    glance and takes 11,000 tokens."""
     layers: PositiveInt = 4
     """Transformer blocks."""
     hidden: PositiveInt = 128
@@ -89,6 +93,12 @@ class ShapeSettings(Settings):
     that, and after that. One key head each."""
     initializer_range: PositiveFloat = 0.06
     """Spread of the first weights. With the usual 0.02 a model this small does not learn to copy an id in time."""
+
+    @model_validator(mode="after")
+    def _room_for_numbers(self) -> Self:
+        if self.digits == 4 and self.vocabulary < 11_300:
+            raise ValueError(f"vocabulary: {self.vocabulary} tokens have no room for 11,000 numbers of four digits")
+        return self
 
     @model_validator(mode="after")
     def _room_for_copying(self) -> Self:
@@ -290,6 +300,17 @@ class GrpoSettings(Settings):
         return self
 
 
+class EmphasisSettings(Settings):
+    """Leaves out demonstrations that lack what is rare."""
+
+    tool: str
+    """Name of a tool."""
+    calls: PositiveInt = 1
+    """How many calls of it make a demonstration worth keeping."""
+    others: Share
+    """Share that is kept of demonstrations with fewer."""
+
+
 class DemonstrationSettings(Settings):
     """What a model is taught."""
 
@@ -300,9 +321,8 @@ class DemonstrationSettings(Settings):
     mistakes: dict[str, Share] = Field(default_factory=dict)
     """How it errs: rates of the environment's `SlipRates` (`telegym.envs.tau2_telecom.expert`,
     `telegym.envs.base_station.players.demonstrator`)."""
-    without: dict[str, Share] = Field(default_factory=dict)
-    """Share that is kept of the demonstrations without a call of a tool, by its name: what is rare, and hard, is then
-    seen more often."""
+    emphasis: EmphasisSettings | None = None
+    """What is to be seen more often, because it is rare and hard."""
     processes: PositiveInt = 1
     """Processes that make them; the result is the same."""
     tokenizer: PositiveInt = 1500

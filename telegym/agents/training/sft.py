@@ -100,9 +100,10 @@ def demonstrations(
 
 def _kept(recipe: Recipe, episode: Episode, index: int) -> bool:
     """Return whether a demonstration is kept: some are left out that lack what is rare."""
-    called = {call.call.name for call in episode.calls}
-    chance = Random(f"{recipe.seed}/kept/{index}").random()
-    return all(chance < share for name, share in recipe.sft.demonstrations.without.items() if name not in called)
+    emphasis = recipe.sft.demonstrations.emphasis
+    if emphasis is None or sum(call.call.name == emphasis.tool for call in episode.calls) >= emphasis.calls:
+        return True
+    return Random(f"{recipe.seed}/kept/{index}").random() < emphasis.others
 
 
 def task_index(recipe: Recipe, environment: Environment, index: int) -> int:

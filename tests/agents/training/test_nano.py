@@ -40,6 +40,20 @@ def test_the_template_renders_what_the_codec_appends(taught: Policy, environment
             assert call_text(message) in rendered
 
 
+def test_numbers_of_four_digits_are_tokens_and_every_text_comes_back() -> None:
+    texts = ["line L1002 of 555-123-2002", "45 GB until 2025-02-28, bill B2357789 of 81.05"] * 30
+    tokenizer = nano.train_tokenizer(texts, 11_400, digits=4)
+    pieces = [
+        tokenizer.decode([token]) for token in tokenizer.encode("L1002 555-123-2002 B2357789", add_special_tokens=False)
+    ]
+    assert [piece for piece in pieces if piece.strip().isdigit()] == ["1002", "555", "123", "2002", "2357", "789"]
+    for text in (*texts[:2], "", "0", "00123456789 012-3", "1١2٢3"):
+        assert tokenizer.decode(tokenizer.encode(text, add_special_tokens=False)) == text
+    assert nano.numbers(tokenizer).keys() >= set(tokenizer.convert_tokens_to_ids(["0000", "789"]))
+    with pytest.raises(ValidationError, match="no room for 11,000 numbers"):
+        ShapeSettings(digits=4)
+
+
 def test_a_fresh_model_expects_what_followed_last_time(taught: Policy) -> None:
     model = nano.new_model(taught.tokenizer, SHAPE.model_copy(update={"hidden": 128, "head_size": 32}), seed=1)
     generator = torch.Generator().manual_seed(0)

@@ -41,18 +41,18 @@ def test_batches_depend_on_the_seed_only() -> None:
     assert first != batches(shown, 16, 2, seed=3)
 
 
-def test_of_demonstrations_without_a_rare_call_a_share_is_kept(taught: Policy) -> None:
+def test_what_is_emphasised_is_kept_and_a_share_of_the_others(taught: Policy) -> None:
     environment = make_environment("tau2-telecom", split="train", count=40, mode="solo")
 
-    def made(**without: float) -> int:
-        settings = {
-            "kind": "sft",
-            "rollout": {"context": 100_000},
-            "sft": {"demonstrations": {"count": 40, "without": without}},
-        }
-        recipe = Recipe.model_validate(settings)
-        return len(list(demonstrations(recipe, taught.codec, environment, range(40))))
+    def made(emphasis: dict[str, object] | None) -> int:
+        shown = {"count": 40, "emphasis": emphasis}
+        settings = {"kind": "sft", "rollout": {"context": 100_000}, "sft": {"demonstrations": shown}}
+        return len(list(demonstrations(Recipe.model_validate(settings), taught.codec, environment, range(40))))
 
-    every = made()
-    assert made(get_customer_by_phone=0.0) == every > made(get_details_by_id=0.0) > 0
-    assert made(no_such_call=0.0) == 0 < made(no_such_call=0.4) < 0.75 * every
+    every = made(None)
+    assert made({"tool": "get_customer_by_phone", "others": 0}) == every
+    once, twice = (made({"tool": "get_details_by_id", "calls": calls, "others": 0}) for calls in (1, 2))
+    assert every > once > twice > 0
+    assert (
+        made({"tool": "no_such_call", "others": 0}) == 0 < made({"tool": "no_such_call", "others": 0.4}) < 0.75 * every
+    )
