@@ -108,31 +108,31 @@ def new_model(tokenizer: PreTrainedTokenizerBase, shape: ShapeSettings, seed: in
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         model = Qwen3ForCausalLM(config)
-        _arrange(model, numbers(tokenizer), shape.offsets)
+        _arrange(model, numbers(tokenizer), shape.look_back)
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.generation_config.pad_token_id = tokenizer.pad_token_id
     return model
 
 
 @torch.no_grad()
-def _arrange(model: Qwen3ForCausalLM, rare: dict[int, str], offsets: int) -> None:
+def _arrange(model: Qwen3ForCausalLM, rare: dict[int, str], distances: Sequence[int]) -> None:
     """Arrange fresh weights so that the model copies from the start.
 
-    Blocks begin by adding little to the residual stream. In the first layer, heads look at the token before (and at the
-    one before that, and so on, up to `offsets`); in the second, heads look for places where that token was the present
-    one, and pass on what stood there: "what came after this token last time, what came after that?" Left to itself, a
-    model this small needs most of its training to find that. Tokens of one kind of number have something in common, so
-    that a customer's id can be told from a line's.
+    Blocks begin by adding little to the residual stream. In the first layer, heads look at the token before, or at
+    another distance; in the second, heads look for places where that token was the present one, and pass on what stood
+    there: "what came after this token last time, what came two after it?" Left to itself, a model this small needs most
+    of its training to find that. Tokens of one kind of number have something in common, so that a customer's id can be
+    told from a line's.
     """
     for layer in model.model.layers:
         layer.self_attn.o_proj.weight.mul_(_QUIET)
         layer.mlp.down_proj.weight.mul_(_QUIET)
     first, second = (model.model.layers[number].self_attn for number in (0, 1))
     size, width = first.head_dim, model.config.hidden_size
-    written = torch.linalg.qr(torch.randn(width, size * offsets))[0]
+    written = torch.linalg.qr(torch.randn(width, size * len(distances)))[0]
     read = torch.linalg.qr(torch.randn(width, size))[0].T
     read -= read @ written @ written.T
-    _look_back(model, first, offsets)
+    _look_back(model, first, distances)
     kinds = {kind: torch.randn(width - 1) for kind in sorted(set(rare.values()))}
     for token, kind in rare.items():
         model.model.embed_tokens.weight[token, 1:] += model.config.initializer_range * kinds[kind]
@@ -169,16 +169,16 @@ def _look_for(model: Qwen3ForCausalLM, attention: Any, read: torch.Tensor, place
     attention.q_norm.weight.fill_(4.0)
 
 
-def _look_back(model: Qwen3ForCausalLM, attention: Any, offsets: int) -> None:
+def _look_back(model: Qwen3ForCausalLM, attention: Any, distances: Sequence[int]) -> None:
     """Make heads attend to a token before, by the rotation that its distance gives."""
     size = attention.head_dim
     groups = model.config.num_attention_heads // model.config.num_key_value_heads
     model.model.embed_tokens.weight[:, 0] = 4 * model.config.initializer_range
     attention.q_norm.weight.fill_(8.0)
-    for number in range(offsets):
+    for number, distance in enumerate(distances):
         heads = range(number * groups * size, (number + 1) * groups * size, size)
         _turned(model, attention.q_proj.weight, heads, 0.0)
-        _turned(model, attention.k_proj.weight, [number * size], number + 1.0)
+        _turned(model, attention.k_proj.weight, [number * size], float(distance))
 
 
 def _turned(model: Qwen3ForCausalLM, weight: torch.Tensor, starts: Iterable[int], turn: float) -> None:

@@ -88,9 +88,9 @@ class ShapeSettings(Settings):
     """Width of a head."""
     context: PositiveInt = 4096
     """The most tokens of a conversation."""
-    offsets: PositiveInt = 1
-    """How far the arranged heads look back: with 1, "what came after this token last time?"; with 3 also what came after
-    that, and after that. One key head each."""
+    look_back: tuple[PositiveInt, ...] = (1,)
+    """Distances at which arranged heads look back, one key head each: with 1, "what came after this token last time?";
+    with 2, "what came two tokens after it?"; with 5, the second id of a list is found as easily as the first."""
     initializer_range: PositiveFloat = 0.06
     """Spread of the first weights. With the usual 0.02 a model this small does not learn to copy an id in time."""
 
@@ -102,12 +102,10 @@ class ShapeSettings(Settings):
 
     @model_validator(mode="after")
     def _room_for_copying(self) -> Self:
-        if self.offsets > self.shared_heads:
-            raise ValueError(
-                f"offsets: {self.offsets} need as many shared_heads, of which there are {self.shared_heads}"
-            )
-        if self.head_size * self.offsets >= self.hidden:
-            raise ValueError(f"offsets: {self.offsets} heads of {self.head_size} do not fit into hidden: {self.hidden}")
+        if not 0 < len(self.look_back) <= self.shared_heads:
+            raise ValueError(f"look_back: {len(self.look_back)} distances; shared_heads allow 1 to {self.shared_heads}")
+        if self.head_size * len(self.look_back) >= self.hidden:
+            raise ValueError(f"look_back: heads of {self.head_size} do not fit into hidden: {self.hidden}")
         return self
 
 

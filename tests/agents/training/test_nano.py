@@ -66,29 +66,33 @@ def test_a_fresh_model_expects_what_followed_last_time(taught: Policy) -> None:
 
 
 def test_heads_that_look_further_back_expect_what_came_later(taught: Policy) -> None:
-    near, far = _expected_again(taught, offsets=1), _expected_again(taught, offsets=3)
-    assert near[0] > max(near[1:]) + 0.1
-    assert far[0] > near[1] + 0.05 and far[1] > near[1] + 0.05 and far[2] > near[2] + 0.1, (near, far)
+    near, far = _expected_again(taught, look_back=(1,)), _expected_again(taught, look_back=(1, 2, 5))
+    assert near[1] > max(near[2], near[5]) + 0.1
+    assert all(far[ahead] > near[ahead] + 0.05 for ahead in (2, 5)), (near, far)
+    assert far[1] > near[2] + 0.05
 
 
-def _expected_again(taught: Policy, offsets: int) -> list[float]:
-    """Return how often fresh models expect the tokens one to three places after where the present one stood before."""
-    changes = {"hidden": 160, "heads": 6, "shared_heads": 3, "head_size": 32, "offsets": offsets}
+def _expected_again(taught: Policy, look_back: tuple[int, ...]) -> dict[int, float]:
+    """Return how often fresh models expect the token some places after where the present one stood before."""
+    changes = {"hidden": 160, "heads": 6, "shared_heads": 3, "head_size": 32, "look_back": look_back}
     shape = ShapeSettings.model_validate(SHAPE.model_dump() | changes)
     once = torch.tensor(sorted(nano.numbers(taught.tokenizer)))
     once = once[torch.randperm(1000, generator=torch.Generator().manual_seed(0))[:40]]
-    found = torch.zeros(3)
+    found = {1: 0.0, 2: 0.0, 5: 0.0}
     for seed in range(4):
         with torch.no_grad():
             logits = nano.new_model(taught.tokenizer, shape, seed)(input_ids=once.repeat(1, 2)).logits[0, 40:]
-        for ahead in (1, 2, 3):
+        for ahead in found:
             ranks = (logits[:-ahead] > logits[:-ahead].gather(-1, once[ahead:, None])).sum(-1)
-            found[ahead - 1] += (ranks < logits.shape[-1] // 10).float().mean() / 4
-    return found.tolist()
+            found[ahead] += float((ranks < logits.shape[-1] // 10).float().mean()) / 4
+    return found
 
 
-@pytest.mark.parametrize(("changes", "complaint"), [({"offsets": 3}, "shared_heads"), ({"offsets": 2}, "hidden: 64")])
-def test_heads_that_look_back_need_room(changes: dict[str, int], complaint: str) -> None:
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [({"look_back": (1, 2, 3)}, "shared_heads allow 1 to 2"), ({"look_back": (1, 2)}, "hidden: 64")],
+)
+def test_heads_that_look_back_need_room(changes: dict[str, object], complaint: str) -> None:
     with pytest.raises(ValidationError, match=complaint):
         ShapeSettings.model_validate({"hidden": 64, "head_size": 32, "heads": 4, "shared_heads": 2} | changes)
 
