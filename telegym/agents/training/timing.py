@@ -19,8 +19,8 @@ __all__ = ["PHASES", "ClockWork", "Phase", "StepClock", "time_table"]
 
 Phase = Literal["generation", "environment", "reward", "optimisation", "other"]
 """`generation`: the policy samples; `environment`: episodes begin, tools run, and what they answer becomes tokens, as
-far as the step waits for it; `reward`: scores, judges, guards, credit; `optimisation`: advantages, loss, gradient, update;
-`other`: everything else, such as files and checkpoints."""
+far as the step waits for it; `reward`: scores, judges, guards, credit; `optimisation`: advantages, loss, gradient,
+update; `other`: everything else, such as files and checkpoints."""
 PHASES: tuple[Phase, ...] = ("generation", "environment", "reward", "optimisation", "other")
 """All phases, in the order in which they are shown."""
 
