@@ -249,6 +249,9 @@ class AdvisedSource(_Mixed):
     """Episodes played."""
     success: bool = True
     """Whether only successful ones count."""
+    environment: dict[str, Any] | None = None
+    """Options that make it another environment than the recipe's, for example `{source: native, split: train}`; null
+    plays in the recipe's."""
 
 
 class TrajectorySource(_Mixed, TrajectoryFilter):

@@ -68,6 +68,8 @@ def _advised(
     context: RunContext, codec: ChatCodec, environment: Environment, source: AdvisedSource
 ) -> list[Demonstration]:
     """Return episodes of somebody who is asked what to do at every turn."""
+    if source.environment is not None:
+        environment = context.environment(source.environment)
     adviser = adviser_of(environment, source.kind)
 
     def act(episode: Episode) -> Message:
