@@ -68,6 +68,7 @@ _ENTRY_POINTS: dict[str, str] = {
     "local": "telegym.agents.local:LocalAgent",
     "nano": "telegym.agents.local:nano_agent",
     "nano-base-station": "telegym.agents.local:nano_base_station_agent",
+    "nano-tau2": "telegym.agents.local:nano_tau2_agent",
 }
 _ARGUMENTS = {"replay": "FILE", "openai": "MODEL", "local": "PATH"}
 

@@ -36,7 +36,7 @@ __all__ = [
     "nano_base_station_agent",
 ]
 
-SHIPPED = ("nano", "nano-base-station")
+SHIPPED = ("nano", "nano-base-station", "nano-tau2")
 """Policies that come with the package: customer service, and base-station maintenance."""
 SIDECAR = "telegym.json"
 """File beside a model's weights that says how the model plays."""
@@ -93,7 +93,8 @@ class LocalAgent(Agent):
     """A transformers model.
 
     Args:
-        path: A policy shipped with TeleGym (`nano`, `nano-base-station`), a folder, or a name on the model hub.
+        path: A policy shipped with TeleGym (`nano`, `nano-base-station`, `nano-tau2`), a folder, or a name on the model
+            hub.
         temperature: Temperature; 0 takes the most likely token. By default the model's own setting.
         top_p: Nucleus.
         turn_tokens: The most tokens in one turn.
@@ -185,6 +186,11 @@ def nano_agent(temperature: float | None = None, top_p: float | None = None, see
 def nano_base_station_agent(temperature: float | None = None, top_p: float | None = None, seed: int = 0) -> LocalAgent:
     """Return the shipped policy for base-station maintenance; it reads terse results."""
     return LocalAgent("nano-base-station", temperature=temperature, top_p=top_p, seed=seed)
+
+
+def nano_tau2_agent(temperature: float | None = None, top_p: float | None = None, seed: int = 0) -> LocalAgent:
+    """Return the shipped policy that was taught the published tasks of customer service too."""
+    return LocalAgent("nano-tau2", temperature=temperature, top_p=top_p, seed=seed)
 
 
 def model_folder(name: str | Path) -> str:

@@ -31,7 +31,8 @@ AgentOption = Annotated[
     typer.Option(
         "--agent",
         "-a",
-        help="Who plays: oracle, random, replay:FILE, human, nano, nano-base-station, local:PATH, openai:MODEL.",
+        help="Who plays: oracle, random, replay:FILE, human, nano, nano-base-station, nano-tau2, local:PATH, "
+        "openai:MODEL.",
     ),
 ]
 AgentOptionList = Annotated[

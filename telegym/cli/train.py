@@ -65,11 +65,16 @@ def _show_plan(recipe: Recipe, label: str, overrides: list[str], memory: float |
     """Print a recipe, and its plan as comments, so that the whole is a recipe."""
     from telegym.agents.training.planning import make_plan, plan_lines
 
-    plan = make_plan(recipe, label, overrides, memory)
+    stages = {stage.name: stage.recipe for stage in recipe.plan()}
+    plans = {name: make_plan(each, label, overrides, memory) for name, each in (stages or {"": recipe}).items()}
     if as_json:
-        print_json({"recipe": recipe.model_dump(mode="json"), "plan": plan.model_dump(mode="json")})
+        told = {name: plan.model_dump(mode="json") for name, plan in plans.items()}
+        print_json({"recipe": recipe.model_dump(mode="json"), **({"plans": told} if stages else {"plan": told[""]})})
         return
-    typer.echo(recipe.to_yaml() + "".join(f"# {line}".rstrip() + "\n" for line in ["", *plan_lines(plan)]), nl=False)
+    lines = [
+        line for name, plan in plans.items() for line in ["", *([f"stage {name}"] if name else []), *plan_lines(plan)]
+    ]
+    typer.echo(recipe.to_yaml() + "".join(f"# {line}".rstrip() + "\n" for line in lines), nl=False)
 
 
 def _watch(run: str, runs: Path) -> None:

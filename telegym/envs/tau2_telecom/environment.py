@@ -57,6 +57,7 @@ class Tau2Telecom(Environment):
         count: How many native tasks.
         seed: Decides the native tasks.
         max_faults: The most faults in a native task.
+        consecutive: Share of native carriers that number customers, lines and bills one after the other, 0 to 1.
         user: Who plays the user in mode `dual`: `scripted`, or a model as `openai:MODEL`.
 
     Raises:
@@ -77,6 +78,7 @@ class Tau2Telecom(Environment):
         count: int = 1000,
         seed: int = 0,
         max_faults: int = MAX_FAULTS,
+        consecutive: float = 0.0,
         user: str = "scripted",
     ) -> None:
         self.source: Source = _one_of("source", source, get_args(Source))
@@ -84,6 +86,7 @@ class Tau2Telecom(Environment):
         self.scoring: Scoring = _one_of("scoring", scoring, get_args(Scoring))
         self.policy: Policy = _one_of("policy", policy, get_args(Policy))
         self.data, self.split, self.count, self.seed, self.max_faults = data, split, count, seed, max_faults
+        self.consecutive = consecutive
         self.user_spec = _checked_user(user)
         self._benchmark = self._open_benchmark()
         self._tasks = self._choose_tasks()
@@ -107,7 +110,7 @@ class Tau2Telecom(Environment):
     def _choose_tasks(self) -> TaskSet:
         if self._benchmark is None:
             split: Any = self.split or "train"
-            return NativeTasks(self.seed, split, self.count, max_faults=self.max_faults)
+            return NativeTasks(self.seed, split, self.count, max_faults=self.max_faults, consecutive=self.consecutive)
         tasks = self._benchmark.tasks
         name = self.split or ("base" if "base" in tasks.splits else "all")
         if name == "all":
@@ -130,6 +133,7 @@ class Tau2Telecom(Environment):
             "count": self.count,
             "seed": self.seed,
             "max_faults": self.max_faults,
+            "consecutive": self.consecutive,
             "user": self.user_spec,
         }
 

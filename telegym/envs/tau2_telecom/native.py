@@ -69,6 +69,8 @@ class NativeTasks(GeneratedTasks):
         count: How many tasks.
         max_faults: The most faults in one task.
         families: What may fail.
+        consecutive: Share of carriers that number customers, lines and bills one after the other, 0 to 1; the others
+            draw ids at random.
 
     Raises:
         ConfigurationError: If an argument has no valid value.
@@ -82,9 +84,13 @@ class NativeTasks(GeneratedTasks):
         *,
         max_faults: int = MAX_FAULTS,
         families: tuple[Family, ...] = FAMILIES,
+        consecutive: float = 0.0,
     ) -> None:
         super().__init__(count, _KEPT_TASKS)
         _check(split, max_faults, families)
+        if not 0 <= consecutive <= 1:
+            raise ConfigurationError(f"consecutive is {consecutive}; valid: a share of carriers, 0 to 1")
+        self.consecutive = consecutive
         self.seed = seed
         self.split_name = split
         self.max_faults = max_faults
@@ -97,7 +103,7 @@ class NativeTasks(GeneratedTasks):
     def make_task(self, index: int) -> Task:
         """Make the task at a position."""
         draw = self._draw(index)
-        return _make_task(self._id(index, draw), draw, self.split_name)
+        return _make_task(self._id(index, draw), draw, self.split_name, self.consecutive)
 
     def labels_of(self, index: int) -> Mapping[str, Any]:
         """Return the labels of the task at a position, without making the task."""
@@ -175,9 +181,9 @@ def make_task(composition: Composition, persona: Persona = "None", seed: int = 0
     return _make_task(task_id, _Draw(Random(task_id), composition, persona), "made")
 
 
-def _make_task(task_id: str, draw: _Draw, split: str) -> Task:
+def _make_task(task_id: str, draw: _Draw, split: str, consecutive: float = 0.0) -> Task:
     rng, composition, persona = draw
-    carrier = draw_carrier(rng)
+    carrier = draw_carrier(rng, consecutive)
     can_travel = composition.family != "service_issue"
     abroad = composition.abroad or (can_travel and rng.random() < _SCENERY_ABROAD)
     agent = carrier.records()

@@ -18,8 +18,6 @@ __all__ = ["Carrier", "draw_carrier", "draw_phone"]
 
 _BILL_STATES = ("Paid", "Paid", "Issued", "Overdue", "Disputed", "Awaiting Payment")
 _LINE_STATES = ("Active", "Active", "Active", "Suspended", "Pending Activation", "Closed")
-_CONSECUTIVE = 0.4
-"""Share of carriers that number customers, lines and bills one after the other."""
 _METHODS = ("Credit Card", "Debit Card", "PayPal")
 
 
@@ -57,15 +55,20 @@ class Carrier:
         return next(plan for plan in self.plans if plan["plan_id"] == line["plan_id"])
 
 
-def draw_carrier(rng: Random) -> Carrier:
-    """Draw a carrier with 3 to 6 customers, one of whom becomes the subject."""
+def draw_carrier(rng: Random, consecutive: float = 0.0) -> Carrier:
+    """Draw a carrier with 3 to 6 customers, one of whom becomes the subject.
+
+    Args:
+        rng: Source of chance.
+        consecutive: Share of carriers that number customers, lines and bills one after the other, 0 to 1.
+    """
     carrier = Carrier()
     catalogue, people = phrases("catalogue"), phrases("people")
     _add_plans(carrier, rng, catalogue)
     count = rng.randint(3, 6)
     line_counts = [rng.randint(1, 4) for _ in range(count)]
     subject = rng.randrange(count)
-    ids = _Ids(rng, count, sum(line_counts))
+    ids = _Ids(rng, count, sum(line_counts), consecutive)
     names = rng.sample(people["first_names"], count)
     for index, first_name in enumerate(names):
         own = _customer(rng, people, ids, f"{first_name} {rng.choice(people['last_names'])}")
@@ -83,8 +86,8 @@ def draw_carrier(rng: Random) -> Carrier:
 class _Ids:
     """Unused identifiers of one carrier: drawn at random, or numbered one after the other."""
 
-    def __init__(self, rng: Random, customers: int, lines: int) -> None:
-        self._rng, self._consecutive = rng, rng.random() < _CONSECUTIVE
+    def __init__(self, rng: Random, customers: int, lines: int, consecutive: float) -> None:
+        self._rng, self._consecutive = rng, bool(consecutive) and rng.random() < consecutive
         self.customers = iter(self._take(customers))
         self.lines = iter(self._take(lines))
         self.bills = iter(self._take(customers * 4))

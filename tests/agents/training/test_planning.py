@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from itertools import pairwise
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, Qwen2Config
+from typer.testing import CliRunner
 
 from telegym.agents.local import load_tokenizer, model_folder
 from telegym.agents.prompting import ChatCodec
@@ -18,7 +20,9 @@ from telegym.agents.training.planning import make_plan, plan_lines
 from telegym.agents.training.planning.architecture import architecture_of, known_models, of_config
 from telegym.agents.training.planning.memory import GIB, Load, estimate_memory
 from telegym.agents.training.recipe import ModelSettings, Recipe, load_recipe, recipe_names
+from telegym.cli.app import app
 from telegym.core.episode import Episode
+from telegym.core.errors import ConfigurationError
 from telegym.envs.registry import make_environment, register_environment
 
 from .conftest import SHAPE, Policy
@@ -161,3 +165,22 @@ def test_recipes_fit_the_hardware_they_name(name: str) -> None:
     )
     assert said in stated
     assert "environment" in " ".join(asked[2])
+
+
+def test_a_chain_has_a_plan_for_each_stage() -> None:
+    chain = load_recipe("nano-stages")
+    with pytest.raises(ConfigurationError, match="a plan for each"):
+        make_plan(chain)
+    steps = [make_plan(stage.recipe).work.steps for stage in chain.plan()]
+    assert steps == [40, 20, 10]
+    shown = CliRunner().invoke(app, ["train", "--recipe", "nano-stages", "--dry-run"])
+    assert shown.exit_code == 0 and shown.output.count("# steps ") == 3 and "# stage rejection" in shown.output
+    told = CliRunner().invoke(app, ["train", "--recipe", "nano-stages", "--dry-run", "--json"])
+    assert [plan["work"]["steps"] for plan in json.loads(told.output)["plans"].values()] == steps
+
+
+@pytest.mark.parametrize(("kind", "steps", "episodes"), [("distillation", 80, 256), ("preferences", 20, 256)])
+def test_other_kinds_that_play(kind: str, steps: int, episodes: int) -> None:
+    recipe = load_recipe("nano-stages").model_copy(update={"kind": kind, "stages": ()})
+    work = make_plan(recipe).work
+    assert (work.steps, work.episodes) == (steps, episodes)

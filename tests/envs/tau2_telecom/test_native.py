@@ -210,7 +210,7 @@ def test_records_have_the_published_shapes(seed: int) -> None:
 
 def test_some_carriers_number_one_after_the_other() -> None:
     """Ids that differ in their last digits only are there to be told from one another, beside ids drawn at random."""
-    tasks = NativeTasks(seed=5, split="train", count=200)
+    tasks = NativeTasks(seed=5, split="train", count=200, consecutive=0.4)
     consecutive = 0
     for task in tasks:
         agent = task.data["records"]["agent"]

@@ -24,6 +24,7 @@ from telegym.agents.training.planning.memory import (
 )
 from telegym.agents.training.recipe import Recipe
 from telegym.core.environment import Environment
+from telegym.core.errors import ConfigurationError
 from telegym.envs.registry import make_environment
 
 __all__ = ["Memory", "Plan", "Work", "make_plan"]
@@ -117,7 +118,12 @@ def make_plan(recipe: Recipe, label: str = "", overrides: Sequence[str] = (), me
         label: How the recipe is named on the command line.
         overrides: What was overridden there.
         memory: GiB of a GPU; by default what the recipe's `launch` says.
+
+    Raises:
+        ConfigurationError: If the recipe is a chain, whose stages have plans of their own (`Recipe.plan`).
     """
+    if recipe.kind == "stages":
+        raise ConfigurationError("a chain of stages has a plan for each of them: ask for those of `recipe.plan()`")
     settings = recipe.environment
     environment = make_environment(settings.id, **{**settings.options, **settings.train})
     lengths = measure_lengths(recipe, environment)
@@ -195,7 +201,13 @@ def _supervised(recipe: Recipe, row: float) -> tuple[int, int, float]:
         chosen = recipe.rejection
         played = chosen.rounds * chosen.tasks * chosen.rollouts
         return chosen.rounds * chosen.steps, played, chosen.batch_size * row
-    asked = recipe.dagger
+    if recipe.kind == "preferences":
+        pairs = recipe.preferences
+        played = 0 if pairs.files else pairs.rounds * pairs.tasks * pairs.rollouts
+        return pairs.rounds * pairs.steps, played, 2 * pairs.batch_size * row
+    if recipe.kind == "evaluation":
+        return 0, 0, 0.0
+    asked = recipe.dagger if recipe.kind == "dagger" else recipe.distillation
     return asked.rounds * asked.steps, asked.rounds * asked.episodes, asked.batch_size * row
 
 
