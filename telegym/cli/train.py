@@ -71,9 +71,8 @@ def _show_plan(recipe: Recipe, label: str, overrides: list[str], memory: float |
         told = {name: plan.model_dump(mode="json") for name, plan in plans.items()}
         print_json({"recipe": recipe.model_dump(mode="json"), **({"plans": told} if stages else {"plan": told[""]})})
         return
-    lines = [
-        line for name, plan in plans.items() for line in ["", *([f"stage {name}"] if name else []), *plan_lines(plan)]
-    ]
+    heads = {name: ["", f"stage {name}"] if name else [""] for name in plans}
+    lines = [line for name, plan in plans.items() for line in (*heads[name], *plan_lines(plan))]
     typer.echo(recipe.to_yaml() + "".join(f"# {line}".rstrip() + "\n" for line in lines), nl=False)
 
 

@@ -126,8 +126,8 @@ class ModelSettings(Settings):
     """The policy."""
 
     name: str = "nano"
-    """A policy shipped with TeleGym (`nano`, `nano-base-station`, `nano-tau2`), a folder, or a name on the model hub. For
-    recipes of kind `sft`: `new` builds one."""
+    """A policy shipped with TeleGym (`nano`, `nano-base-station`, `nano-tau2`), a folder, or a name on the model hub.
+    For recipes of kind `sft`: `new` builds one."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Precision in which the weights are loaded."""
     shape: ShapeSettings = ShapeSettings()
