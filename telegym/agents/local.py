@@ -7,6 +7,7 @@ All episodes of a batch share one key-value cache that lasts from turn to turn. 
 from __future__ import annotations
 
 import importlib.resources
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -29,11 +30,13 @@ __all__ = [
     "SIDECAR",
     "LocalAgent",
     "PlayerSettings",
+    "freeze",
     "load_model",
     "load_tokenizer",
     "model_folder",
     "nano_agent",
     "nano_base_station_agent",
+    "nano_tau2_agent",
 ]
 
 SHIPPED = ("nano", "nano-base-station", "nano-tau2")
@@ -191,6 +194,24 @@ def nano_base_station_agent(temperature: float | None = None, top_p: float | Non
 def nano_tau2_agent(temperature: float | None = None, top_p: float | None = None, seed: int = 0) -> LocalAgent:
     """Return the shipped policy that was taught the published tasks of customer service too."""
     return LocalAgent("nano-tau2", temperature=temperature, top_p=top_p, seed=seed)
+
+
+def freeze(model: Any, patterns: Sequence[str]) -> None:
+    """Leave parameters of a model out of training, and train all others.
+
+    Args:
+        model: A torch module.
+        patterns: Regular expressions: what matches one by name is frozen.
+
+    Raises:
+        ConfigurationError: If a pattern matches no parameter.
+    """
+    names = [name for name, _ in model.named_parameters()]
+    for pattern in patterns:
+        if not any(re.search(pattern, name) for name in names):
+            raise ConfigurationError(f"model.frozen: {pattern!r} matches no parameter; the first is {names[0]!r}")
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(not any(re.search(pattern, name) for pattern in patterns))
 
 
 def model_folder(name: str | Path) -> str:

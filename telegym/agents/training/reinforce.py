@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import re
 from collections.abc import Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from telegym.agents.local import load_model, load_tokenizer
+from telegym.agents.local import freeze, load_model, load_tokenizer
 from telegym.agents.prompting import ChatCodec
 from telegym.agents.training.curriculum import make_source
 from telegym.agents.training.hands import MOST_THREADS, Overlap
@@ -37,7 +36,7 @@ def reinforce(context: RunContext) -> None:
     settings = context.recipe.model
     tokenizer = load_tokenizer(settings.name)
     model = load_model(settings.name, dtype=context.dtype, **settings.options)
-    _freeze(context, model)
+    freeze(model, context.recipe.model.frozen)
     codec = ChatCodec(tokenizer, context.recipe.prompt)
     trainer = _grpo_trainer(context, model, tokenizer, codec)
     player = Player(context.recipe, trainer, codec)
@@ -50,15 +49,6 @@ def reinforce(context: RunContext) -> None:
         context.player_settings().write(context.folder.model)
     measure(context, "after", player)
     conclude(context)
-
-
-def _freeze(context: RunContext, model: Any) -> None:
-    names = [name for name, _ in model.named_parameters()]
-    for pattern in context.recipe.model.frozen:
-        if not any(re.search(pattern, name) for name in names):
-            raise ConfigurationError(f"model.frozen: {pattern!r} matches no parameter; the first is {names[0]!r}")
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(not any(re.search(pattern, name) for pattern in context.recipe.model.frozen))
 
 
 def _grpo_trainer(context: RunContext, model: Any, tokenizer: Any, codec: ChatCodec) -> EpisodeGRPOTrainer:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import TrainingArguments
 
-from telegym.agents.local import load_model, load_tokenizer
+from telegym.agents.local import freeze, load_model, load_tokenizer
 from telegym.agents.prompting import ChatCodec
 from telegym.agents.training.measure import Player, conclude, measure
 from telegym.agents.training.optimize import optimize
@@ -50,12 +49,7 @@ def load_policy(context: RunContext) -> tuple[Any, Any]:
         raise ConfigurationError(f"a stage of kind {context.recipe.kind!r} needs a model that plays; `new` does not")
     tokenizer = load_tokenizer(settings.name)
     model = load_model(settings.name, dtype=context.dtype, **settings.options)
-    names = [name for name, _ in model.named_parameters()]
-    for pattern in settings.frozen:
-        if not any(re.search(pattern, name) for name in names):
-            raise ConfigurationError(f"model.frozen: {pattern!r} matches no parameter; the first is {names[0]!r}")
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(not any(re.search(pattern, name) for pattern in settings.frozen))
+    freeze(model, settings.frozen)
     return tokenizer, _adapted(context, model)
 
 
