@@ -34,13 +34,13 @@ from telegym.agents.training.stages.settings import (
     DistillationSettings,
     PreferenceSettings,
     RejectionSettings,
+    WorthSettings,
 )
 from telegym.agents.training.watch import WatchSettings
 from telegym.core import settings
 from telegym.core.episode import Limits
 from telegym.core.errors import ConfigurationError, did_you_mean
 from telegym.core.settings import Settings, parse_settings, read_recipe
-from telegym.rewards.recipe import RewardRecipe, load_reward_recipe
 
 __all__ = [
     "AdapterSettings",
@@ -61,9 +61,7 @@ __all__ = [
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
-
 _PACKAGE = "telegym.agents.training"
-_VALUE_ALONE = {"value": 1.0}
 
 
 class ShapeSettings(Settings):
@@ -215,8 +213,8 @@ class EvaluationSettings(Settings):
         return self
 
 
-class GrpoSettings(Settings):
-    """Reinforcement learning."""
+class GrpoSettings(WorthSettings):
+    """Reinforcement learning. A rollout whose reward failed is left out of its group."""
 
     steps: PositiveInt = 60
     """Optimizer steps."""
@@ -236,12 +234,6 @@ class GrpoSettings(Settings):
     """How advantages are shared out among turns: a name, a mapping `{kind: ..., ...}` or a list of these, which are
     added up with their weights: `trajectory`, `turn`, `grpo`, `dr_grpo`, `rloo`, `turns`, `calls`, `group_in_group`,
     `leave_one_out`, `branches` (`telegym.agents.training.credit.schemes`)."""
-    reward: dict[str, float] | None = Field(default_factory=_VALUE_ALONE.copy)
-    """Weights of the score's `value` and of its components. Parts of a success give a signal where none succeeds; what
-    is evaluated is the value alone. Null is the same as the value alone."""
-    rewards: RewardRecipe | None = None
-    """Instead of `reward`: a rewards recipe by name or file, or written out. A rollout whose reward failed is left out
-    of its group."""
     judge_beside: bool = True
     """Whether rewards that wait for others, as judges do, are asked about an episode (or a group, if they compare) as
     soon as it has ended, while others are played; the scores are the same."""
@@ -263,15 +255,6 @@ class GrpoSettings(Settings):
     trl: dict[str, Any] = Field(default_factory=dict)
     """Any other field of TRL's `GRPOConfig`, for example `loss_type`, `beta`, `use_vllm`."""
 
-    @field_validator("rewards", mode="before")
-    @classmethod
-    def _read_rewards(cls, rewards: Any) -> Any:
-        """Read a recipe that is named, so that a run keeps what it was trained with."""
-        try:
-            return load_reward_recipe(rewards) if isinstance(rewards, str) else rewards
-        except ConfigurationError as error:
-            raise ValueError(str(error)) from None
-
     @field_validator("credit", mode="before")
     @classmethod
     def _list_credit(cls, credit: Any) -> Any:
@@ -289,12 +272,6 @@ class GrpoSettings(Settings):
     def _something_to_watch(self) -> Self:
         if any(watch.figure == "kl" for watch in self.watches) and not self.trl.get("beta"):
             raise ValueError("watches: `kl` is the distance from the reference policy; it needs `trl.beta` above 0")
-        return self
-
-    @model_validator(mode="after")
-    def _one_reward(self) -> Self:
-        if self.rewards is not None and self.reward not in (None, _VALUE_ALONE):
-            raise ValueError("`reward` and `rewards` exclude each other; for `rewards` set `grpo.reward=null`")
         return self
 
 

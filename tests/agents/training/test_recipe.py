@@ -99,7 +99,7 @@ def test_a_rewards_recipe_is_read_when_it_is_named_and_kept_whole() -> None:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["grpo.rewards=form"], "`reward` and `rewards` exclude each other; for `rewards` set `grpo.reward=null`"),
+        (["grpo.rewards=form"], "`reward` and `rewards` exclude each other; for `rewards` set `reward` to null"),
         (["grpo.rewards=fom"], "grpo.rewards: no recipe 'fom'.* Did you mean 'form'"),
         (["grpo.reward=null", "grpo.rewards={rewards: {o: {}}}"], "grpo.rewards.rewards: component 'o' has no kind"),
     ],

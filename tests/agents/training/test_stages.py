@@ -454,7 +454,7 @@ def test_fields_of_the_trainer_are_checked(taught_folder: str, tmp_path: Path) -
         ("rejection.treshold=1", "unknown key 'rejection.treshold'.*Did you mean 'threshold'"),
         ("dagger.expert=experts", "dagger.expert: .*'expert', 'tutor' or 'oracle'"),
         ("rejection.rewards=fom", "rejection.rewards: no recipe 'fom'.* Did you mean 'form'"),
-        ("rejection={rewards: form, reward: {value: 2}}", "exclude each other; for `rewards` set `reward: null`"),
+        ("rejection={rewards: form, reward: {value: 2}}", "exclude each other; for `rewards` set `reward` to null"),
     ],
 )
 def test_wrong_settings_are_refused(override: str, message: str) -> None:

@@ -68,7 +68,8 @@ class WorthSettings(Settings):
     """What a rollout is worth."""
 
     reward: dict[str, float] | None = Field(default_factory=lambda: {"value": 1.0})
-    """Weights of the score's `value` and of its components. Null is the same as the value alone."""
+    """Weights of the score's `value` and of its components. Parts of a success give a signal where none succeeds; what
+    is evaluated is the value alone. Null is the same as the value alone."""
     rewards: RewardRecipe | None = None
     """Instead of `reward`: a rewards recipe by name or file, or written out."""
 
@@ -84,7 +85,7 @@ class WorthSettings(Settings):
     @model_validator(mode="after")
     def _one_reward(self) -> Self:
         if self.rewards is not None and self.reward not in (None, {"value": 1.0}):
-            raise ValueError("`reward` and `rewards` exclude each other; for `rewards` set `reward: null`")
+            raise ValueError("`reward` and `rewards` exclude each other; for `rewards` set `reward` to null")
         return self
 
 
