@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from telegym.agents.prompting import ChatCodec
 from telegym.agents.training.stages.items import Example
-from telegym.agents.training.stages.playing import Scene
+from telegym.agents.training.stages.playing import PlayingCollector, Scene, TaskRow
 from telegym.agents.training.stages.settings import DaggerSettings
 from telegym.agents.training.stages.trainer import Collection
 from telegym.core.environment import Environment
@@ -232,7 +232,7 @@ def _common(first: Sequence[int], second: Sequence[int]) -> int:
     return next((place for place, (one, other) in enumerate(pairs) if one != other), min(len(first), len(second)))
 
 
-class DaggerCollector:
+class DaggerCollector(PlayingCollector[DaggerSettings]):
     """Plays tasks and asks the expert.
 
     Args:
@@ -241,27 +241,21 @@ class DaggerCollector:
     """
 
     def __init__(self, scene: Scene, settings: DaggerSettings) -> None:
-        self._scene = scene
-        self._settings = settings
+        super().__init__(scene, settings)
         self._adviser = adviser_of(scene.environment, settings.expert)
 
-    def collect(self, model: Any, number: int, rank: int, world: int) -> Collection:
-        """Play the part of a process in a round."""
-        rows = self._scene.rows(number, rank, world)
-        seeds = self._scene.seeds(number, rows)
+    def play(self, model: Any, number: int, rows: Sequence[TaskRow], found: Collection) -> list[Episode]:
+        """Play tasks, and note what the expert would have done."""
         episodes = [self._scene.episode(row) for row in rows]
-        lessons = self._play(model, number, episodes, seeds)
-        found = Collection()
+        lessons = self._lessons(model, number, episodes, self._scene.seeds(number, rows))
         for row, lesson in zip(rows, lessons, strict=True):
             found.items += [(row.number, example) for example in lesson.examples()]
             found.figures.setdefault("dagger/agreement", []).extend(map(float, lesson.agreed))
             found.figures.setdefault("dagger/labels", []).append(float(len(lesson.agreed)))
             found.figures.setdefault("dagger/mute", []).append(float(lesson.mute))
-        self._scene.describe(found, episodes)
-        self._scene.keep(number, rank, episodes)
-        return found
+        return episodes
 
-    def _play(self, model: Any, number: int, episodes: Sequence[Episode], seeds: Sequence[str]) -> list[Lesson]:
+    def _lessons(self, model: Any, number: int, episodes: Sequence[Episode], seeds: Sequence[str]) -> list[Lesson]:
         settings = self._settings
         with self._scene.context.progress(f"round {number + 1}, labels", len(episodes)) as bar:
             apprentice = Apprentice(

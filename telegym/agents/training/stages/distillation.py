@@ -21,13 +21,14 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from telegym.agents.prompting import ChatCodec
-from telegym.agents.training.rollouts import Transcript, play
+from telegym.agents.training.rollouts import Transcript
 from telegym.agents.training.stages.forward import learnt_tokens, predictions
 from telegym.agents.training.stages.items import Example, Item
-from telegym.agents.training.stages.playing import Scene
+from telegym.agents.training.stages.playing import PlayingCollector, Scene, TaskRow
 from telegym.agents.training.stages.rejection import example_of
 from telegym.agents.training.stages.settings import DistillationSettings
 from telegym.agents.training.stages.trainer import Collection, Loss
+from telegym.core.episode import Episode
 from telegym.core.errors import ConfigurationError
 
 __all__ = ["Distillation", "DistillationCollector", "check_vocabulary", "divergence", "teacher_view"]
@@ -157,7 +158,7 @@ def _example(item: Item) -> Example:
     return item
 
 
-class DistillationCollector:
+class DistillationCollector(PlayingCollector[DistillationSettings]):
     """Plays tasks.
 
     Args:
@@ -167,29 +168,19 @@ class DistillationCollector:
     """
 
     def __init__(self, scene: Scene, settings: DistillationSettings, teacher_codec: ChatCodec | None = None) -> None:
-        self._scene = scene
-        self._settings = settings
+        super().__init__(scene, settings)
         self._teacher_codec = teacher_codec
 
-    def collect(self, model: Any, number: int, rank: int, world: int) -> Collection:
-        """Play the part of a process in a round."""
-        scene, settings = self._scene, self._scene.context.recipe.rollout
-        rows = scene.rows(number, rank, world)
+    def play(self, model: Any, number: int, rows: Sequence[TaskRow], found: Collection) -> list[Episode]:
+        """Play tasks, and note what the teacher is told."""
+        scene, codec = self._scene, self._teacher_codec
         episodes = [scene.episode(row) for row in rows]
-        told = [self._teacher_codec.prompt(each) if self._teacher_codec is not None else [] for each in episodes]
-        engine = scene.engine(model, logprobs=True)
-        with scene.context.progress(f"round {number + 1}, rollouts", len(rows)) as bar:
-            played = play(
-                engine, scene.codec, episodes, scene.seeds(number, rows), settings.completion_tokens,
-                lambda _: bar.advance(),
-            )  # fmt: skip
-        found = Collection()
+        told = [codec.prompt(each) if codec is not None else [] for each in episodes]
+        played = scene.play(model, number, episodes, scene.seeds(number, rows), logprobs=True)
         for row, transcript, prompt in zip(rows, played, told, strict=True):
             if transcript.sampled:
                 found.items.append((row.number, _taught(transcript, prompt)))
-        scene.describe(found, episodes)
-        scene.keep(number, rank, episodes)
-        return found
+        return episodes
 
 
 def _taught(transcript: Transcript, teacher_prompt: list[int]) -> Example:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from telegym.agents.generation import GenerationEngine, Sampling
 from telegym.agents.prompting import ChatCodec
 from telegym.agents.training.measure import write_trajectories
+from telegym.agents.training.rollouts import Transcript, play
+from telegym.agents.training.stages.settings import RoundSettings
 from telegym.agents.training.stages.trainer import Collection
 from telegym.core.episode import Episode, Limits
 
 if TYPE_CHECKING:
     from telegym.agents.training.context import RunContext
 
-__all__ = ["Scene", "TaskRow"]
+__all__ = ["PlayingCollector", "Scene", "TaskRow"]
+
+S = TypeVar("S", bound=RoundSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,22 @@ class Scene:
         """
         return [f"{self.stream}/{number}/{row.number}/{take}" for row in rows]
 
+    def play(
+        self, model: Any, number: int, episodes: Sequence[Episode], seeds: Sequence[str], logprobs: bool = False
+    ) -> list[Transcript]:
+        """Let the policy play episodes to their ends.
+
+        Args:
+            model: The policy.
+            number: The round.
+            episodes: Fresh episodes.
+            seeds: Seed of each episode's sampling.
+            logprobs: Whether to keep the log-probability of each sampled token.
+        """
+        engine, tokens = self.engine(model, logprobs), self.context.recipe.rollout.completion_tokens
+        with self.context.progress(f"round {number + 1}, rollouts", len(episodes)) as bar:
+            return play(engine, self.codec, episodes, seeds, tokens, lambda _: bar.advance())
+
     def keep(self, number: int, rank: int, episodes: Sequence[Episode]) -> None:
         """Write the trajectories of a round, if the recipe says so."""
         if not self.context.recipe.rollout.keep:
@@ -108,3 +129,38 @@ class Scene:
             figures["episode/turns"] = float(episode.turn)
             for name, value in figures.items():
                 found.figures.setdefault(name, []).append(value)
+
+
+class PlayingCollector(ABC, Generic[S]):
+    """Plays the tasks of each round, and keeps what came of it.
+
+    Args:
+        scene: Where it plays.
+        settings: How much, and what is made of it.
+    """
+
+    def __init__(self, scene: Scene, settings: S) -> None:
+        self._scene = scene
+        self._settings = settings
+
+    def collect(self, model: Any, number: int, rank: int, world: int) -> Collection:
+        """Play the part of a process in a round."""
+        found = Collection()
+        episodes = self.play(model, number, self._scene.rows(number, rank, world), found)
+        self._scene.describe(found, episodes)
+        self._scene.keep(number, rank, episodes)
+        return found
+
+    @abstractmethod
+    def play(self, model: Any, number: int, rows: Sequence[TaskRow], found: Collection) -> list[Episode]:
+        """Play tasks.
+
+        Args:
+            model: The policy as it is now.
+            number: The round, from 0.
+            rows: The tasks.
+            found: Gets what is learnt from, and figures.
+
+        Returns:
+            The episodes as they ended.
+        """

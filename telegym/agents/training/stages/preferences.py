@@ -16,13 +16,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from telegym.agents.prompting import ChatCodec
-from telegym.agents.training.keeping import Stateful
 from telegym.agents.training.scoring import buckets
 from telegym.agents.training.stages.forward import learnt_logprobs
+from telegym.agents.training.stages.groups import GroupCollector, Valued
 from telegym.agents.training.stages.items import Example, Item, Pair
-from telegym.agents.training.stages.playing import Scene
+from telegym.agents.training.stages.playing import TaskRow
 from telegym.agents.training.stages.recorded import Reader, recorded_rewards, trajectories_in
-from telegym.agents.training.stages.rejection import Worth, example_of, play_groups
+from telegym.agents.training.stages.rejection import example_of
 from telegym.agents.training.stages.settings import PreferenceSettings
 from telegym.agents.training.stages.trainer import Collection, Loss
 from telegym.core.errors import ConfigurationError
@@ -141,30 +141,14 @@ def _referred(model: Any, pairs: Sequence[tuple[Example, Example]], tokens: int)
     return [Pair(*pair, (flat[2 * place], flat[2 * place + 1])) for place, pair in enumerate(pairs)]
 
 
-class PreferenceCollector:
-    """Plays tasks several times and pairs the best with the worst rollouts.
+class PreferenceCollector(GroupCollector[PreferenceSettings]):
+    """Plays tasks several times and pairs the best with the worst rollouts."""
 
-    Args:
-        scene: Where it plays.
-        settings: How much, and what makes a pair.
-    """
-
-    def __init__(self, scene: Scene, settings: PreferenceSettings) -> None:
-        self._scene = scene
-        self._settings = settings
-        self._worth = Worth(settings)
-
-    @property
-    def stateful(self) -> dict[str, Stateful]:
-        """What is remembered from round to round."""
-        return self._worth.stateful
-
-    def collect(self, model: Any, number: int, rank: int, world: int) -> Collection:
-        """Play the part of a process in a round."""
+    def choose(
+        self, model: Any, rows: Sequence[TaskRow], groups: Sequence[Sequence[Valued]], found: Collection
+    ) -> None:
+        """Pair rollouts of each task."""
         settings = self._settings
-        rows = self._scene.rows(number, rank, world)
-        groups = play_groups(self._scene, self._worth, model, number, rows, settings.rollouts)
-        found = Collection()
         numbers, pairs = [], []
         for row, group in zip(rows, groups, strict=True):
             sampled = [(item, value) for item, value in group if item.sampled]
@@ -172,11 +156,7 @@ class PreferenceCollector:
             numbers += [row.number] * len(chosen)
             pairs += [(example_of(best), example_of(worst)) for best, worst in chosen]
             found.figures.setdefault("preferences/pairs", []).append(float(len(chosen)))
-        found.items = list(zip(numbers, _referred(model, pairs, settings.forward_tokens), strict=True))
-        episodes = [item.episode for group in groups for item, _ in group]
-        self._scene.describe(found, episodes)
-        self._scene.keep(number, rank, episodes)
-        return found
+        found.items += zip(numbers, _referred(model, pairs, settings.forward_tokens), strict=True)
 
 
 def recorded_pairs(codec: ChatCodec, settings: PreferenceSettings, tokens: int) -> list[tuple[Example, Example]]:

@@ -26,6 +26,7 @@ __all__ = [
     "DaggerSettings",
     "DemonstrationSource",
     "DistillationSettings",
+    "GroupSettings",
     "PreferenceSettings",
     "RejectionSettings",
     "RoundSettings",
@@ -89,13 +90,18 @@ class WorthSettings(Settings):
         return self
 
 
-class RejectionSettings(RoundSettings, WorthSettings):
-    """Rejection sampling: learning from the best of several rollouts (RFT, arXiv:2308.01825)."""
+class GroupSettings(RoundSettings, WorthSettings):
+    """Rounds in which each task is played several times."""
 
     tasks: PositiveInt = 32
     """Tasks played in a round, over all processes."""
     rollouts: PositiveInt = 8
     """Rollouts of each task."""
+
+
+class RejectionSettings(GroupSettings):
+    """Rejection sampling: learning from the best of several rollouts (RFT, arXiv:2308.01825)."""
+
     keep: PositiveInt = 2
     """The most rollouts of a task that are learnt from: its best ones."""
     threshold: float = 1.0
@@ -154,7 +160,7 @@ class DistillationSettings(RoundSettings):
     """At how many tokens distributions over the vocabulary are kept at a time."""
 
 
-class PreferenceSettings(RoundSettings, WorthSettings):
+class PreferenceSettings(GroupSettings):
     """Preferring the better of two rollouts of a task and seed (DPO, arXiv:2305.18290)."""
 
     rounds: PositiveInt = 1
@@ -163,8 +169,6 @@ class PreferenceSettings(RoundSettings, WorthSettings):
     """Pairs in a step, over all processes."""
     learning_rate: PositiveFloat = 5e-5
     """Highest learning rate."""
-    tasks: PositiveInt = 32
-    """Tasks played in a round, over all processes."""
     rollouts: Annotated[int, Field(ge=2)] = 8
     """Rollouts of each task."""
     pairs: PositiveInt = 2
