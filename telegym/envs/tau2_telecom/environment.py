@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, get_args
 
 from telegym.core.environment import Environment
@@ -15,11 +15,13 @@ from telegym.core.tool import Toolkit
 from telegym.core.user import User
 from telegym.envs.tau2_telecom.benchmark import Tau2Benchmark, build_world
 from telegym.envs.tau2_telecom.case import Case, scenario_of
+from telegym.envs.tau2_telecom.choosing import choose
 from telegym.envs.tau2_telecom.dual_expert import DualExpert
 from telegym.envs.tau2_telecom.expert import Expert, SlipRates
 from telegym.envs.tau2_telecom.native import MAX_FAULTS, NativeTasks
 from telegym.envs.tau2_telecom.oracle import next_message, par
 from telegym.envs.tau2_telecom.phrases import policy_file
+from telegym.envs.tau2_telecom.recombined import RecombinedTasks
 from telegym.envs.tau2_telecom.scenario import UserScenario
 from telegym.envs.tau2_telecom.scoring import Scoring, official_score, strict_score
 from telegym.envs.tau2_telecom.world import TelecomWorld
@@ -29,8 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["GREETING", "Mode", "Policy", "Source", "Tau2Telecom"]
 
-Source = Literal["native", "benchmark"]
-"""Where tasks come from: the generator, or a tau2-bench data folder."""
+Source = Literal["native", "benchmark", "recombined"]
+"""Where tasks come from: the generator, a tau2-bench data folder, or new sets of the faults of that folder's tasks."""
 Mode = Literal["solo", "dual"]
 """Whether the agent works alone from a ticket, or talks to a user who operates the phone."""
 Policy = Literal["manual", "workflow"]
@@ -47,16 +49,24 @@ class Tau2Telecom(Environment):
     """A carrier's help desk, as tau2-bench's telecom domain defines it.
 
     Args:
-        source: `native` for generated tasks, `benchmark` for those of a tau2-bench data folder.
-        data: The data folder, for source `benchmark`.
-        split: Native: train, dev, test or test-compositions. Benchmark: a split of the folder, or `all`.
-            By default `train`, or the benchmark's `base`.
+        source: `native` for generated tasks, `benchmark` for those of a tau2-bench data folder, `recombined` for
+            further tasks in the world of these, made of the faults they consist of.
+        data: The data folder, for sources `benchmark` and `recombined`.
+        split: Native: train, dev, test or test-compositions. Otherwise: a split of the folder, or `all`.
+            By default `train`, or the folder's `base`. No recombined task has the faults of a task of the split.
         mode: `solo` for an agent that works alone, `dual` for one that talks to a user.
         scoring: `strict`, or `benchmark` for exactly the official rule.
         policy: `manual` or `workflow`: which technical document follows the main policy.
-        count: How many native tasks.
-        seed: Decides the native tasks.
-        max_faults: The most faults in a native task.
+        count: How many native or recombined tasks.
+        seed: Decides these tasks.
+        max_faults: The most faults in one of them.
+        ids: Published tasks that are taken, by id; all of the split by default. For source `recombined`, here as in
+            `fold`, they are the tasks that lend their faults, words and world.
+        fold: The part of these that is taken: `{of: 2, index: 0}` for every second one from the first on,
+            `{of: 5, without: 0}` for all but every fifth.
+        exclude: Published tasks that are left out, by id or by the name of a split. For source `recombined`, no task
+            has the faults of one of them.
+        share: Share of the possible compositions of faults that recombined tasks have, above 0 to 1.
         consecutive: Share of native carriers that number customers, lines and bills one after the other, 0 to 1.
         user: Who plays the user in mode `dual`: `scripted`, or a model as `openai:MODEL`.
 
@@ -78,6 +88,10 @@ class Tau2Telecom(Environment):
         count: int = 1000,
         seed: int = 0,
         max_faults: int = MAX_FAULTS,
+        ids: Sequence[str] | None = None,
+        fold: Mapping[str, Any] | None = None,
+        exclude: Sequence[str] = (),
+        share: float = 1.0,
         consecutive: float = 0.0,
         user: str = "scripted",
     ) -> None:
@@ -86,6 +100,7 @@ class Tau2Telecom(Environment):
         self.scoring: Scoring = _one_of("scoring", scoring, get_args(Scoring))
         self.policy: Policy = _one_of("policy", policy, get_args(Policy))
         self.data, self.split, self.count, self.seed, self.max_faults = data, split, count, seed, max_faults
+        self.ids, self.fold, self.exclude, self.share = ids, fold, exclude, share
         self.consecutive = consecutive
         self.user_spec = _checked_user(user)
         self._benchmark = self._open_benchmark()
@@ -97,28 +112,41 @@ class Tau2Telecom(Environment):
 
     def _open_benchmark(self) -> Tau2Benchmark | None:
         if self.source == "native":
-            if self.data is not None:
-                raise ConfigurationError(f"data={self.data!r} goes with source='benchmark', but source is 'native'")
+            self._refuse_choices()
             return None
         if self.data is None:
-            raise ConfigurationError("source='benchmark' needs data, the path of a tau2-bench data folder")
+            raise ConfigurationError(f"source={self.source!r} needs data, the path of a tau2-bench data folder")
         try:
             return Tau2Benchmark(self.data)
         except TaskError as error:
             raise ConfigurationError(str(error)) from error
 
+    def _refuse_choices(self) -> None:
+        """Refuse options that choose among published tasks where there are none."""
+        for name, empty in (("data", None), ("ids", None), ("fold", None), ("exclude", ()), ("share", 1.0)):
+            value = getattr(self, name)
+            if value != empty and value != []:
+                fits = "source='recombined'" if name == "share" else "source='benchmark' or 'recombined'"
+                raise ConfigurationError(f"{name}={value!r} goes with {fits}, but source is 'native'")
+
     def _choose_tasks(self) -> TaskSet:
         if self._benchmark is None:
             split: Any = self.split or "train"
             return NativeTasks(self.seed, split, self.count, max_faults=self.max_faults, consecutive=self.consecutive)
-        tasks = self._benchmark.tasks
-        name = self.split or ("base" if "base" in tasks.splits else "all")
-        if name == "all":
-            return tasks
-        try:
-            return tasks.split(name)
-        except TaskError as error:
-            raise ConfigurationError(f"{error} Or 'all'.") from error
+        chosen = choose(self._benchmark.tasks, self.split, self.ids, self.fold, self.exclude)
+        if self.source == "recombined":
+            return RecombinedTasks(
+                chosen.tasks,
+                self._benchmark.initial_state,
+                excluded=(*chosen.all, *chosen.excluded),
+                seed=self.seed,
+                count=self.count,
+                max_faults=self.max_faults,
+                share=self.share,
+            )
+        if self.share != 1.0:
+            raise ConfigurationError(f"share={self.share!r} goes with source='recombined', but source is 'benchmark'")
+        return chosen.remaining()
 
     @property
     def options(self) -> dict[str, Any]:
@@ -133,6 +161,10 @@ class Tau2Telecom(Environment):
             "count": self.count,
             "seed": self.seed,
             "max_faults": self.max_faults,
+            "ids": None if self.ids is None else list(self.ids),
+            "fold": None if self.fold is None else dict(self.fold),
+            "exclude": list(self.exclude),
+            "share": self.share,
             "consecutive": self.consecutive,
             "user": self.user_spec,
         }

@@ -10,7 +10,7 @@ Tasks are made when they are asked for: a set of any size costs nothing until it
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from random import Random
 from typing import Any, Literal, NamedTuple, get_args
@@ -32,7 +32,7 @@ from telegym.envs.tau2_telecom.phrases import phrases
 from telegym.envs.tau2_telecom.records import draw_carrier, draw_phone
 from telegym.envs.tau2_telecom.scenario import Family, Persona, UserScenario
 
-__all__ = ["MAX_FAULTS", "SPLITS", "NativeTasks", "Split", "make_task"]
+__all__ = ["MAX_FAULTS", "SPLITS", "Choices", "NativeTasks", "Split", "make_task"]
 
 Split = Literal["train", "dev", "test", "test-compositions"]
 """Which tasks: for learning, for choosing, for reporting, and for reporting on compositions never learnt from."""
@@ -121,7 +121,7 @@ class NativeTasks(GeneratedTasks):
     def _draw(self, index: int) -> _Draw:
         rng = Random(f"{self.seed}/{self.split_name}/{index}")
         unseen = self.split_name == "test-compositions"
-        choices = _Choices.of(unseen, self.max_faults, self.families)
+        choices = _choices(unseen, self.max_faults, self.families)
         return _Draw(rng, choices.draw(rng), rng.choice(PERSONAS))
 
 
@@ -139,26 +139,25 @@ def _check(split: str, max_faults: int, families: tuple[Family, ...]) -> None:
         raise ConfigurationError(f"families is empty; valid: {', '.join(FAMILIES)}")
 
 
-class _Choices:
-    """Compositions by family, kind of outcome and number of faults, to draw from."""
+class Choices:
+    """Compositions by family, kind of outcome and number of faults, to draw from.
 
-    def __init__(self, unseen: bool, max_faults: int, families: tuple[Family, ...]) -> None:
+    Args:
+        pool: The compositions.
+
+    Raises:
+        ConfigurationError: If there is none.
+    """
+
+    def __init__(self, pool: Iterable[Composition]) -> None:
         self._pools: dict[tuple[Family, bool], dict[int, list[Composition]]] = {}
-        for family in families:
-            for each in compositions(family):
-                if len(each.faults) <= max_faults and held_out(each) == unseen:
-                    pool = self._pools.setdefault((family, each.expected_failure), {})
-                    pool.setdefault(len(each.faults), []).append(each)
-        self._families = [family for family in families if {(family, True), (family, False)} & self._pools.keys()]
+        for each in pool:
+            counts = self._pools.setdefault((each.family, each.expected_failure), {})
+            counts.setdefault(len(each.faults), []).append(each)
+        self._families = list(dict.fromkeys(family for family, _ in self._pools))
         self._weights = [_FAMILY_WEIGHTS[family] for family in self._families]
         if not self._families:
-            raise ConfigurationError(f"no composition of at most {max_faults} faults in {', '.join(families)}")
-
-    @staticmethod
-    @cache
-    def of(unseen: bool, max_faults: int, families: tuple[Family, ...]) -> _Choices:
-        """Return the choices for these settings."""
-        return _Choices(unseen, max_faults, families)
+            raise ConfigurationError("no composition to draw from")
 
     def draw(self, rng: Random) -> Composition:
         """Draw a family, then whether it has to be handed over, then the number of faults, then the faults."""
@@ -167,6 +166,13 @@ class _Choices:
         pool = self._pools.get((family, failing)) or self._pools[family, not failing]
         counts = list(pool)
         return rng.choice(pool[rng.choices(counts, [_COUNT_WEIGHTS[count] for count in counts])[0]])
+
+
+@cache
+def _choices(unseen: bool, max_faults: int, families: tuple[Family, ...]) -> Choices:
+    """Return what tasks of these settings are drawn from."""
+    every = (each for family in families for each in compositions(family))
+    return Choices(each for each in every if len(each.faults) <= max_faults and held_out(each) == unseen)
 
 
 def make_task(composition: Composition, persona: Persona = "None", seed: int = 0) -> Task:

@@ -37,14 +37,14 @@ def test_options_build_an_equal_environment() -> None:
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"source": "nativ"}, "source is 'nativ'; valid: native, benchmark. Did you mean 'native'"),
+        ({"source": "nativ"}, "source is 'nativ'; valid: native, benchmark, recombined. Did you mean 'native'"),
         ({"mode": "dul"}, "Did you mean 'dual'"),
         ({"scoring": "strct"}, "Did you mean 'strict'"),
         ({"policy": "workflows"}, "Did you mean 'workflow'"),
         ({"split": "tarin"}, "Did you mean 'train'"),
         ({"count": -3}, "must not be negative"),
         ({"source": "benchmark"}, "needs data"),
-        ({"data": "somewhere"}, "goes with source='benchmark'"),
+        ({"data": "somewhere"}, "goes with source='benchmark' or 'recombined'"),
         ({"source": "benchmark", "data": "/nowhere"}, "does not exist"),
         (
             {"mode": "dual", "user": "scriptd"},
