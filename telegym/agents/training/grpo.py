@@ -59,6 +59,7 @@ from telegym.agents.training.rounds import Played, Rounds, Rows, Step
 from telegym.agents.training.samples import Sampled
 from telegym.agents.training.scoring import score_tokens
 from telegym.agents.training.selection import OverLong, Selection
+from telegym.agents.training.steps import cycle_of
 from telegym.agents.training.timing import ClockWork, StepClock
 from telegym.agents.training.vllm import GuardedClient, await_server, difference
 from telegym.agents.training.watch import Watches
@@ -229,38 +230,50 @@ class EpisodeGRPOTrainer(GRPOTrainer):
         self._reward: Outcome | Judged = Outcome(reward) if rewards is None else Judged()
         _await_server(trainer.get("args"))
         super().__init__(reward_funcs=[_Given(self._reward.__name__)], rollout_func=_rollout, **trainer)
-        self.clock = StepClock()
-        self._overlap = overlap or Overlap()
-        self._beside: Beside | None = None
-        self._rows_of: dict[int, int] = {}
-        self.add_callback(ClockWork(self.clock))
         self.rewards = rewards
         self._rows = rows
         self._codec = codec
         self._turn_tokens = turn_tokens
         self._context = context
         self._forward_tokens = forward_tokens
-        self._schemes: tuple[AnyScheme, ...] = schemes_of(credit)
-        self._needs: frozenset[Need] = frozenset().union(*(scheme.needs for scheme in self._schemes))
-        self._worth = Outcome(reward)
-        self._said_unseen = False
-        self._transcripts: list[Transcript] = []
-        self._values: list[float | None] = []
-        self._scores: list[Score] = []
         self._on_rollouts = on_rollouts
         self._on_credit = on_credit
-        self._batch = Rows([], [])
-        self._inputs: list[dict[str, Any]] = []
-        self._dropped: list[bool] = []
+        self._overlap = overlap or Overlap()
         self._rounds = Rounds(source, selection)
         self._over_long = over_long or OverLong()
+        self._share_by(credit, reward)
+        self._begin_batch()
+        self._time_steps()
         self._watch(watches or Watches(()))
-        self._asked: Tensor | None = None
         if self.use_vllm:
             self.vllm_generation.max_completion_length = turn_tokens
             self._guard_client()
         self._references = self._asking_references(rows.environment) if rewards and rewards.needs_references else None
         self._check_credit()
+
+    def _share_by(self, credit: Any, reward: Mapping[str, float] | None) -> None:
+        """Take the schemes by which credit is shared out, and what they say a turn is worth."""
+        self._schemes: tuple[AnyScheme, ...] = schemes_of(credit)
+        self._needs: frozenset[Need] = frozenset().union(*(scheme.needs for scheme in self._schemes))
+        self._worth = Outcome(reward)
+        self._said_unseen = False
+
+    def _begin_batch(self) -> None:
+        """Begin without anything played or judged."""
+        self._inputs: list[dict[str, Any]] = []
+        self._batch = Rows([], [])
+        self._transcripts: list[Transcript] = []
+        self._values: list[float | None] = []
+        self._scores: list[Score] = []
+        self._dropped: list[bool] = []
+        self._beside: Beside | None = None
+        self._rows_of: dict[int, int] = {}
+        self._asked: Tensor | None = None
+
+    def _time_steps(self) -> None:
+        """Measure where the time of steps goes."""
+        self.clock = StepClock()
+        self.add_callback(ClockWork(self.clock))
 
     def _watch(self, watches: Watches) -> None:
         """Show watches every step, and have what they need logged."""
@@ -810,12 +823,3 @@ def _await_server(args: Any) -> None:
     if args is not None and args.use_vllm and args.vllm_mode == "server":
         address = args.vllm_server_base_url or f"http://{args.vllm_server_host}:{args.vllm_server_port}"
         decided(lambda: await_server(address, args.vllm_server_timeout))
-
-
-def cycle_of(args: Any) -> int:
-    """Return after how many optimizer steps rollouts are used up, and new ones are played.
-
-    Args:
-        args: Arguments of TRL's trainer.
-    """
-    return max(1, int(args.steps_per_generation) * int(args.num_iterations) // int(args.gradient_accumulation_steps))

@@ -22,6 +22,7 @@ from telegym.agents.training.failures import explain
 from telegym.agents.training.keeping import Keeper
 from telegym.agents.training.measure import Player, measure_during
 from telegym.agents.training.ranks import any_of, restorable
+from telegym.agents.training.steps import StepCallback, cycle_of
 from telegym.agents.training.tracking import tracker_callbacks
 from telegym.core.errors import InfrastructureError, TeleGymError
 
@@ -55,13 +56,11 @@ def optimize(context: RunContext, trainer: Any, steps: int, player: Player | Non
     keeper = _keeper(context, trainer, checkpoint)
     done = _step_of(checkpoint)
     with context.progress("training", steps, done) as progress:
-        course = _Course(context, progress, player, _cycle(trainer.args))
+        course = _Course(context, progress, player, cycle_of(trainer.args))
         _put_first(trainer, course)
-        for tracker in (
-            tracker_callbacks(context.recipe.tracking, context.folder.path, done) if not context.rank else ()
-        ):
-            trainer.add_callback(tracker)
-        trainer.add_callback(keeper)
+        trackers = tracker_callbacks(context.recipe.tracking, context.folder.path, done) if not context.rank else []
+        for callback in (*trackers, keeper):
+            trainer.add_callback(callback)
         restorable(trainer.args)
         with course.listening():
             try:
@@ -109,19 +108,13 @@ def _put_first(trainer: Any, callback: TrainerCallback) -> None:
     callbacks.insert(1, callbacks.pop())  # after transformers' own, which says when to log
 
 
-def _cycle(args: Any) -> int:
-    """Return after how many optimizer steps rollouts are used up, and new ones are played."""
-    batches = int(getattr(args, "steps_per_generation", None) or 1)
-    return max(1, batches * int(getattr(args, "num_iterations", 1)) // int(args.gradient_accumulation_steps))
-
-
 def _step_of(checkpoint: Path | None) -> int:
     return int(checkpoint.name.rpartition("-")[2]) if checkpoint is not None else 0
 
 
 def _kept(context: RunContext, trainer: Any, keeper: Keeper, error: Exception) -> Exception:
     """Keep what can be kept after a failure, and return what is to be raised."""
-    at_rest = trainer.state.global_step % _cycle(trainer.args) == 0
+    at_rest = trainer.state.global_step % cycle_of(trainer.args) == 0
     if context.world == 1 and at_rest:
         keeper.rescue(trainer)
     step = _step_of(context.folder.last_checkpoint())
@@ -150,7 +143,7 @@ def _take_final(context: RunContext, trainer: Any) -> None:
     context.say(f"The model is the one of step {best[0]}: {scores[best[0]][0]:.1%} of held-out tasks solved.")
 
 
-class _Course(TrainerCallback):
+class _Course(StepCallback):
     """Keeps a training on its course: figures, the bar, evaluations on the way, checkpoints, and the end."""
 
     def __init__(self, context: RunContext, bar: Bar, player: Player | None, cycle: int) -> None:
@@ -208,20 +201,11 @@ class _Course(TrainerCallback):
         if self.interrupted:
             self._due.add("stop")
 
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Keep what was logged for a step."""
-        if logs is None or "loss" not in logs:
-            return
-        logs.update(self._figures)
+    def see(self, state: TrainerState, control: TrainerControl, figures: dict[str, Any]) -> None:
+        """Keep what was logged for a step, with what was found on the way."""
+        figures.update(self._figures)
         self._figures = {}
-        row = {"step": state.global_step, **{name: value for name, value in logs.items() if value is not None}}
+        row = {"step": state.global_step, **{name: value for name, value in figures.items() if value is not None}}
         if self._context.rank == 0:
             self._context.folder.log(row)
         self._context.display.row(row, state.max_steps)

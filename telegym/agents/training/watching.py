@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerControl, TrainerState
 
+from telegym.agents.training.steps import StepCallback
 from telegym.agents.training.watch import Watches
 
 __all__ = ["Watching"]
@@ -14,7 +15,7 @@ __all__ = ["Watching"]
 logger = logging.getLogger(__name__)
 
 
-class Watching(TrainerCallback):
+class Watching(StepCallback):
     """Shows watches every step.
 
     Args:
@@ -28,21 +29,11 @@ class Watching(TrainerCallback):
         self.stopped: str | None = None
         """Why the training was ended, if a watch did that."""
 
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> TrainerControl:
+    def see(self, state: TrainerState, control: TrainerControl, figures: dict[str, Any]) -> None:
         """Look at a step; end the training with a checkpoint if that is due."""
-        if logs is None or "loss" not in logs:
-            return control
-        for alarm in self._watches.see(logs):
+        for alarm in self._watches.see(figures):
             logger.warning("step %d: %s", state.global_step, alarm.text)
             if alarm.stops and self.stopped is None:
                 self.stopped = alarm.text
         if self.stopped is not None and state.global_step % self._cycle == 0:
             control.should_save = control.should_training_stop = True
-        return control

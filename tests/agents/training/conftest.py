@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -18,14 +18,9 @@ from telegym.agents.training.sft import batches, collate, demonstrate  # noqa: E
 from telegym.core.episode import Episode  # noqa: E402
 
 from .toy import ToyEnvironment, demonstrator  # noqa: E402
+from .toy_trainer import Policy  # noqa: E402
 
 SHAPE = ShapeSettings(vocabulary=1900, layers=2, hidden=64, feed_forward=128, heads=4, head_size=16, context=1024)
-
-
-class Policy(NamedTuple):
-    model: Any
-    tokenizer: Any
-    codec: ChatCodec
 
 
 @pytest.fixture(scope="session")

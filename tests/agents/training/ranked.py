@@ -12,11 +12,10 @@ from typing import Any
 os.environ.setdefault("ACCELERATE_USE_CPU", "true")
 
 import torch
-from trl import GRPOConfig
 
 from telegym.agents.local import load_model, load_tokenizer
 from telegym.agents.prompting import ChatCodec, PromptProfile
-from telegym.agents.training.grpo import EpisodeGRPOTrainer, TaskRows, task_dataset
+from telegym.agents.training.grpo import EpisodeGRPOTrainer, TaskRows
 from telegym.agents.training.ranks import any_of, decided, joint_means, process_index, together
 from telegym.agents.training.run import train
 from telegym.agents.training.vllm import GuardedClient
@@ -24,6 +23,7 @@ from telegym.core.episode import Episode
 from telegym.core.errors import InfrastructureError
 from telegym.envs.registry import register_environment
 from tests.agents.training.toy import ToyEnvironment
+from tests.agents.training.toy_trainer import Policy, make_trainer
 
 STEPS = 2
 
@@ -33,34 +33,11 @@ def trainer_of(
 ) -> EpisodeGRPOTrainer:
     """Return a trainer of 16 rollouts a step, over all processes."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
-    environment = ToyEnvironment(64)
     tokenizer = load_tokenizer(model)
-    settings: dict[str, Any] = {
-        "per_device_train_batch_size": 16 // world,
-        "num_generations": 4,
-        "max_completion_length": 200,
-        "max_steps": STEPS,
-        "learning_rate": 1e-3,
-        "shuffle_dataset": False,
-        "use_cpu": True,
-        "bf16": False,
-        "gradient_checkpointing": False,
-        "save_strategy": "no",
-        "report_to": "none",
-        "disable_tqdm": True,
-        "logging_steps": 1,
-        **options,
-    }
-    return kind(
-        rows=TaskRows(environment, environment.tasks),
-        codec=ChatCodec(tokenizer, PromptProfile(tools="none", policy="none")),
-        turn_tokens=40,
-        context=1024,
-        model=load_model(model, dtype=torch.float32),
-        args=GRPOConfig(output_dir=str(folder), **settings),
-        processing_class=tokenizer,
-        train_dataset=task_dataset([(index, 100 + index) for index in range(64)]),
-    )
+    codec = ChatCodec(tokenizer, PromptProfile(tools="none", policy="none"))
+    policy = Policy(load_model(model, dtype=torch.float32), tokenizer, codec)
+    settings = {"per_device_train_batch_size": 16 // world, "max_completion_length": 200, "max_steps": STEPS}
+    return make_trainer(policy, ToyEnvironment(64), folder, kind, **{**settings, **options})
 
 
 def metrics(model: str, folder: Path) -> None:

@@ -17,8 +17,8 @@ from telegym.core.messages import Message, ToolCall
 from telegym.core.score import Score
 from telegym.envs.registry import make_environment
 
-from .conftest import Policy
 from .toy import ToyEnvironment, ToyWorld
+from .toy_trainer import Policy
 
 torch = pytest.importorskip("torch")
 

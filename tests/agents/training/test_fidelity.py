@@ -19,8 +19,7 @@ from telegym.agents.training.rollouts import Player
 from telegym.core.episode import Episode
 
 from .adversaries import TEMPLATES, TOKENIZERS, NastyEnvironment, Sampler
-from .conftest import Policy
-from .test_grpo import make_trainer
+from .toy_trainer import Policy, make_trainer
 
 ROWS = 8
 

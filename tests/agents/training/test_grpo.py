@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 import torch
-from trl import GRPOConfig, GRPOTrainer
+from trl import GRPOTrainer
 
 from telegym.agents.signals import signals_of_transcripts
-from telegym.agents.training.grpo import EpisodeGRPOTrainer, Outcome, TaskRows, task_dataset
+from telegym.agents.training.grpo import EpisodeGRPOTrainer, Outcome, TaskRows
 from telegym.agents.training.rollouts import Transcript
 from telegym.core.score import Failure, Score
 from telegym.rewards.base import Reward, Run
@@ -22,51 +22,8 @@ from telegym.rewards.compose import Composite
 from telegym.rewards.confidence import Confidence
 from telegym.rewards.outcome import EnvironmentOutcome
 
-from .conftest import Policy
 from .toy import ToyEnvironment
-
-ROWS = [(index, 100 + index) for index in range(64)]
-
-
-def make_trainer(
-    policy: Policy,
-    environment: ToyEnvironment,
-    folder: Path,
-    kind: type[EpisodeGRPOTrainer] = EpisodeGRPOTrainer,
-    on_rollouts: Any = None,
-    rewards: Composite | None = None,
-    credit: Any = "trajectory",
-    **config: Any,
-) -> EpisodeGRPOTrainer:
-    options: dict[str, Any] = {
-        "per_device_train_batch_size": 16,
-        "num_generations": 4,
-        "max_completion_length": 400,
-        "max_steps": 2,
-        "learning_rate": 1e-3,
-        "shuffle_dataset": False,
-        "use_cpu": True,
-        "bf16": False,
-        "gradient_checkpointing": False,
-        "save_strategy": "no",
-        "report_to": "none",
-        "disable_tqdm": True,
-        "logging_steps": 1,
-        **config,
-    }
-    return kind(
-        rows=TaskRows(environment, environment.tasks),
-        codec=policy.codec,
-        turn_tokens=40,
-        context=1024,
-        on_rollouts=on_rollouts,
-        rewards=rewards,
-        credit=credit,
-        model=policy.model,
-        args=GRPOConfig(output_dir=str(folder), **options),
-        processing_class=policy.tokenizer,
-        train_dataset=task_dataset(ROWS),
-    )
+from .toy_trainer import ROWS, Policy, make_trainer
 
 
 class Keeping(EpisodeGRPOTrainer):

@@ -19,9 +19,9 @@ from telegym.rewards.combination import GateProduct
 from telegym.rewards.compose import Composite
 from telegym.rewards.outcome import EnvironmentOutcome
 
-from .conftest import Policy
-from .test_grpo import Keeping, make_trainer
+from .test_grpo import Keeping
 from .toy import ToyEnvironment
+from .toy_trainer import Policy, make_trainer
 
 CREDITS: list[Any] = [
     "turn",

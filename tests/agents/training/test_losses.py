@@ -14,9 +14,8 @@ from telegym.agents.training.grpo import EpisodeGRPOTrainer
 from telegym.envs.registry import register_environment
 
 from .by_recipe import logged, recipe, trainer_of, weights
-from .conftest import Policy
-from .test_grpo import make_trainer
 from .toy import ToyEnvironment
+from .toy_trainer import Policy, make_trainer
 
 LOSSES = ("grpo", "dapo", "dr_grpo", "bnpo", "cispo", "sapo", "luspo", "vespo")
 GSPO = {"loss_type": "grpo", "importance_sampling_level": "sequence"}

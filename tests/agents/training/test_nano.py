@@ -16,8 +16,9 @@ from telegym.agents.training import nano
 from telegym.agents.training.recipe import ShapeSettings
 from telegym.core.episode import Episode
 
-from .conftest import SHAPE, Policy
+from .conftest import SHAPE
 from .toy import ToyEnvironment, demonstrator
+from .toy_trainer import Policy
 
 
 @given(text=st.text(max_size=60))

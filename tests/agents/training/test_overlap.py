@@ -15,9 +15,8 @@ from telegym.agents.training.hands import Hands, Overlap, ToolOrder
 from telegym.agents.training.rollouts import Transcript, play
 from telegym.core.episode import Episode
 
-from .conftest import Policy
-from .test_grpo import make_trainer
 from .toy import ToyEnvironment
+from .toy_trainer import Policy, make_trainer
 from .waiting import Meeting, WaitingEnvironment, answers
 
 ALARM = '<tool_call>\n{"name": "get_alarm", "arguments": {}}\n</tool_call>'

@@ -25,7 +25,8 @@ from telegym.core.episode import Episode
 from telegym.core.errors import ConfigurationError
 from telegym.envs.registry import make_environment, register_environment
 
-from .conftest import SHAPE, Policy
+from .conftest import SHAPE
+from .toy_trainer import Policy
 
 RECIPES = Path(__file__).resolve().parents[3] / "telegym" / "agents" / "training" / "recipes"
 PUBLISHED = {

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from telegym.agents.training.scoring import buckets, score_tokens
 
-from .conftest import Policy
+from .toy_trainer import Policy
 
 
 @given(st.lists(st.integers(1, 50), max_size=30), st.integers(1, 120))

@@ -9,8 +9,8 @@ from telegym.agents.training.sft import Demonstration, batches, demonstrate, dem
 from telegym.core.episode import Episode
 from telegym.envs.registry import make_environment
 
-from .conftest import Policy
 from .toy import ToyEnvironment, demonstrator
+from .toy_trainer import Policy
 
 
 def test_a_demonstration_is_what_a_rollout_with_these_turns_would_be(

@@ -27,9 +27,9 @@ from telegym.core.errors import ConfigurationError, InfrastructureError
 from telegym.core.trajectory import read_trajectories
 from telegym.envs.registry import register_environment
 
-from .conftest import Policy
 from .toy import ToyEnvironment, demonstrator
 from .toy_expert import ExpertToyEnvironment
+from .toy_trainer import Policy
 
 TIMES = ("step_time", "time", "runtime", "second")
 

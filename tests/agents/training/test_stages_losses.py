@@ -35,8 +35,8 @@ from telegym.core.errors import ConfigurationError
 from telegym.core.trajectory import Trajectory, TrajectoryWriter
 from telegym.envs.registry import register_environment
 
-from .conftest import Policy
 from .toy import ToyEnvironment, demonstrator
+from .toy_trainer import Policy
 
 
 @pytest.fixture(scope="module", autouse=True)

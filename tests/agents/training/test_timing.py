@@ -9,9 +9,8 @@ import pytest
 
 from telegym.agents.training.timing import PHASES, StepClock, time_table
 
-from .conftest import Policy
-from .test_grpo import make_trainer
 from .toy import ToyEnvironment
+from .toy_trainer import Policy, make_trainer
 
 
 class Hand:
