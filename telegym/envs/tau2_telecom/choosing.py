@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import Field, NonNegativeInt, model_validator
@@ -49,16 +49,23 @@ class Chosen(NamedTuple):
     excluded: tuple[Task, ...]
     """What is to be left out, from whatever split."""
 
-    def remaining(self) -> TaskSet:
+    def remaining(self, faults: Collection[str] | None = None) -> TaskSet:
         """Return the tasks without those that are to be left out.
+
+        Args:
+            faults: Only tasks with at least one of these faults; all by default.
 
         Raises:
             ConfigurationError: If none is left.
         """
+        if not self.excluded and faults is None:
+            return self.tasks
         names = {task.id for task in self.excluded}
-        kept = self.tasks.filter(lambda task: task.id not in names) if names else self.tasks
+        kept = self.tasks.filter(lambda task: task.id not in names and _has(task, faults))
         if not kept and self.tasks:
-            raise ConfigurationError(f"exclude leaves nothing of the {len(self.tasks)} tasks that were chosen")
+            raise ConfigurationError(
+                f"exclude and faults leave nothing of the {len(self.tasks)} tasks that were chosen"
+            )
         return kept
 
 
@@ -89,6 +96,11 @@ def choose(
     if not wanted and every:
         raise ConfigurationError(f"fold={dict(fold or {})!r} leaves none of {len(every)} tasks")
     return Chosen(wanted, every, _excluded(tasks, exclude))
+
+
+def _has(task: Task, faults: Collection[str] | None) -> bool:
+    own = task.labels.get("faults")
+    return faults is None or (isinstance(own, list) and not set(faults).isdisjoint(own))
 
 
 def _split(tasks: TaskSet, name: str) -> TaskSet:

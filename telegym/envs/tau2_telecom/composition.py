@@ -7,6 +7,7 @@ them in a fixed order; `situation`, `solution` and `goal` give what a task recor
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from functools import lru_cache
 from itertools import product
 from typing import NamedTuple
@@ -85,6 +86,10 @@ class Composition(NamedTuple):
     def abroad(self) -> bool:
         """Whether a fault takes the user abroad."""
         return any(name in _ROAMING for name in self.faults)
+
+    def fits(self, max_faults: int, faults: Collection[str] | None = None) -> bool:
+        """Return whether it has at most so many faults, and at least one of the given ones."""
+        return len(self.faults) <= max_faults and (faults is None or not set(faults).isdisjoint(self.faults))
 
 
 @lru_cache(maxsize=len(FAMILIES))

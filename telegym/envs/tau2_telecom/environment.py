@@ -18,6 +18,7 @@ from telegym.envs.tau2_telecom.case import Case, scenario_of
 from telegym.envs.tau2_telecom.choosing import choose
 from telegym.envs.tau2_telecom.dual_expert import DualExpert
 from telegym.envs.tau2_telecom.expert import Expert, SlipRates
+from telegym.envs.tau2_telecom.faults import checked_faults
 from telegym.envs.tau2_telecom.native import MAX_FAULTS, NativeTasks
 from telegym.envs.tau2_telecom.oracle import next_message, par
 from telegym.envs.tau2_telecom.phrases import policy_file
@@ -60,6 +61,7 @@ class Tau2Telecom(Environment):
         count: How many native or recombined tasks.
         seed: Decides these tasks.
         max_faults: The most faults in one of them.
+        faults: Only tasks with at least one of these faults; all by default.
         ids: Published tasks that are taken, by id; all of the split by default. For source `recombined`, here as in
             `fold`, they are the tasks that lend their faults, words and world.
         fold: The part of these that is taken: `{of: 2, index: 0}` for every second one from the first on,
@@ -88,6 +90,7 @@ class Tau2Telecom(Environment):
         count: int = 1000,
         seed: int = 0,
         max_faults: int = MAX_FAULTS,
+        faults: Sequence[str] | None = None,
         ids: Sequence[str] | None = None,
         fold: Mapping[str, Any] | None = None,
         exclude: Sequence[str] = (),
@@ -100,6 +103,7 @@ class Tau2Telecom(Environment):
         self.scoring: Scoring = _one_of("scoring", scoring, get_args(Scoring))
         self.policy: Policy = _one_of("policy", policy, get_args(Policy))
         self.data, self.split, self.count, self.seed, self.max_faults = data, split, count, seed, max_faults
+        self.faults = None if faults is None else checked_faults(faults)
         self.ids, self.fold, self.exclude, self.share = ids, fold, exclude, share
         self.consecutive = consecutive
         self.user_spec = _checked_user(user)
@@ -132,7 +136,14 @@ class Tau2Telecom(Environment):
     def _choose_tasks(self) -> TaskSet:
         if self._benchmark is None:
             split: Any = self.split or "train"
-            return NativeTasks(self.seed, split, self.count, max_faults=self.max_faults, consecutive=self.consecutive)
+            return NativeTasks(
+                self.seed,
+                split,
+                self.count,
+                max_faults=self.max_faults,
+                faults=self.faults,
+                consecutive=self.consecutive,
+            )
         chosen = choose(self._benchmark.tasks, self.split, self.ids, self.fold, self.exclude)
         if self.source == "recombined":
             return RecombinedTasks(
@@ -142,11 +153,12 @@ class Tau2Telecom(Environment):
                 seed=self.seed,
                 count=self.count,
                 max_faults=self.max_faults,
+                faults=self.faults,
                 share=self.share,
             )
         if self.share != 1.0:
             raise ConfigurationError(f"share={self.share!r} goes with source='recombined', but source is 'benchmark'")
-        return chosen.remaining()
+        return chosen.remaining(self.faults)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -161,6 +173,7 @@ class Tau2Telecom(Environment):
             "count": self.count,
             "seed": self.seed,
             "max_faults": self.max_faults,
+            "faults": None if self.faults is None else list(self.faults),
             "ids": None if self.ids is None else list(self.ids),
             "fold": None if self.fold is None else dict(self.fold),
             "exclude": list(self.exclude),

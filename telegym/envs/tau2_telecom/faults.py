@@ -6,15 +6,15 @@ A fault is a way to bring it about, a way to repair it, and what the repair must
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from telegym.core.errors import TaskError, did_you_mean
+from telegym.core.errors import ConfigurationError, TaskError, did_you_mean
 from telegym.core.messages import Requestor
 from telegym.core.task import Assertion, FunctionCall
 
-__all__ = ["FAULTS", "REFUEL_LIMIT_GB", "Fault", "Repair", "Subject", "fault"]
+__all__ = ["FAULTS", "REFUEL_LIMIT_GB", "Fault", "Repair", "Subject", "checked_faults", "fault"]
 
 REFUEL_LIMIT_GB = 2.0
 """The most extra data a customer may buy for one line in a month."""
@@ -262,3 +262,18 @@ def fault(name: str) -> Fault:
     if name not in FAULTS:
         raise TaskError(f"no fault {name!r}; valid: {', '.join(FAULTS)}.{did_you_mean(name, FAULTS)}")
     return FAULTS[name]
+
+
+def checked_faults(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names of faults as a tuple.
+
+    Raises:
+        ConfigurationError: If one is unknown, or there is none; the message lists the valid names.
+    """
+    valid = ", ".join(FAULTS)
+    if isinstance(names, str) or not names:
+        raise ConfigurationError(f"faults is {names!r}; valid: a list of {valid}")
+    for name in names:
+        if name not in FAULTS:
+            raise ConfigurationError(f"faults: no fault {name!r}; valid: {valid}.{did_you_mean(str(name), FAULTS)}")
+    return tuple(names)

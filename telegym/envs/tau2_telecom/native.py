@@ -69,6 +69,7 @@ class NativeTasks(GeneratedTasks):
         count: How many tasks.
         max_faults: The most faults in one task.
         families: What may fail.
+        faults: Only tasks with at least one of these faults; all by default.
         consecutive: Share of carriers that number customers, lines and bills one after the other, 0 to 1; the others
             draw ids at random.
 
@@ -84,6 +85,7 @@ class NativeTasks(GeneratedTasks):
         *,
         max_faults: int = MAX_FAULTS,
         families: tuple[Family, ...] = FAMILIES,
+        faults: tuple[str, ...] | None = None,
         consecutive: float = 0.0,
     ) -> None:
         super().__init__(count, _KEPT_TASKS)
@@ -95,6 +97,7 @@ class NativeTasks(GeneratedTasks):
         self.split_name = split
         self.max_faults = max_faults
         self.families = tuple(families)
+        self.faults = faults
 
     def make_id(self, index: int) -> str:
         """Return the id of the task at a position."""
@@ -121,7 +124,7 @@ class NativeTasks(GeneratedTasks):
     def _draw(self, index: int) -> _Draw:
         rng = Random(f"{self.seed}/{self.split_name}/{index}")
         unseen = self.split_name == "test-compositions"
-        choices = _choices(unseen, self.max_faults, self.families)
+        choices = _choices(unseen, self.max_faults, self.families, self.faults)
         return _Draw(rng, choices.draw(rng), rng.choice(PERSONAS))
 
 
@@ -169,10 +172,10 @@ class Choices:
 
 
 @cache
-def _choices(unseen: bool, max_faults: int, families: tuple[Family, ...]) -> Choices:
+def _choices(unseen: bool, max_faults: int, families: tuple[Family, ...], faults: tuple[str, ...] | None) -> Choices:
     """Return what tasks of these settings are drawn from."""
     every = (each for family in families for each in compositions(family))
-    return Choices(each for each in every if len(each.faults) <= max_faults and held_out(each) == unseen)
+    return Choices(each for each in every if each.fits(max_faults, faults) and held_out(each) == unseen)
 
 
 def make_task(composition: Composition, persona: Persona = "None", seed: int = 0) -> Task:

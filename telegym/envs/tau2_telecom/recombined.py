@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, NamedTuple, cast
@@ -103,6 +103,7 @@ class RecombinedTasks(GeneratedTasks):
         seed: Decides everything; another seed gives other tasks.
         count: How many tasks.
         max_faults: The most faults in one task.
+        faults: Only tasks with at least one of these faults; all by default.
         share: Share of the remaining compositions that may occur, above 0 to 1; which ones is decided by the seed.
 
     Raises:
@@ -118,6 +119,7 @@ class RecombinedTasks(GeneratedTasks):
         seed: int = 0,
         count: int = 1000,
         max_faults: int = MAX_FAULTS,
+        faults: Collection[str] | None = None,
         share: float = 1.0,
     ) -> None:
         super().__init__(count, _KEPT_TASKS)
@@ -130,12 +132,12 @@ class RecombinedTasks(GeneratedTasks):
         self._families = _take_apart(tasks, state)
         self._people = _people(tasks)
         left_out = {composition_of(task) for task in excluded}
-        possible = (each for each in _possible(self._families, max_faults) if each not in left_out)
+        possible = (each for each in _possible(self._families, max_faults, faults) if each not in left_out)
         self.compositions = tuple(each for each in possible if _drawn(each, seed, share))
         if not self.compositions:
             raise ConfigurationError(
                 f"no composition of at most {max_faults} faults is left: {len(tasks)} published tasks lend faults, "
-                f"{len(left_out)} compositions are left out, share is {share}"
+                f"{len(left_out)} compositions are left out, share is {share}, faults are {faults or 'any'}"
             )
         self._choices = Choices(self.compositions)
 
@@ -182,9 +184,12 @@ class RecombinedTasks(GeneratedTasks):
         return rng, self._choices.draw(rng), rng.choice(tuple(self._people))
 
 
-def _possible(families: Mapping[Family, _Family], max_faults: int) -> Iterator[Composition]:
+def _possible(
+    families: Mapping[Family, _Family], max_faults: int, faults: Collection[str] | None
+) -> Iterator[Composition]:
     for family, parts in families.items():
-        yield from (each for each in compositions(family) if len(each.faults) <= max_faults and parts.makes(each))
+        fitting = (each for each in compositions(family) if each.fits(max_faults, faults))
+        yield from (each for each in fitting if parts.makes(each))
 
 
 def _drawn(composition: Composition, seed: int, share: float) -> bool:

@@ -183,6 +183,16 @@ def test_a_share_of_the_compositions(folder: str) -> None:
     assert {composition_of(task) for task in some[:100]} <= set(some.compositions)
 
 
+@pytest.mark.parametrize("source", ["native", "benchmark", "recombined"])
+def test_only_tasks_with_a_fault(folder: str, source: Any) -> None:
+    wanted = {"bad_vpn", "overdue_bill_suspension"}
+    data, split = (None, "dev") if source == "native" else (folder, "all")
+    environment = Tau2Telecom(source=source, data=data, split=split, faults=sorted(wanted), count=60)
+    faults = [set(cast(list[str], task.labels["faults"])) for task in environment.tasks]
+    assert faults and all(wanted & each for each in faults)
+    assert set.union(*faults) >= wanted
+
+
 def test_folds_part_the_tasks(folder: str) -> None:
     def chosen(**fold: int) -> tuple[str, ...]:
         return Tau2Telecom(source="benchmark", data=folder, split="all", fold=fold).tasks.ids
@@ -216,7 +226,11 @@ def test_ids_and_exclusions_of_published_tasks(folder: str) -> None:
         ({"exclude": ["lat"]}, "neither a task nor a split; splits: base, late, empty. Did you mean 'late'"),
         ({"exclude": "late"}, "valid: a list"),
         ({"share": 0.5}, "goes with source='recombined'"),
-        ({"exclude": ["base"]}, "exclude leaves nothing of the 5 tasks"),
+        ({"exclude": ["base"]}, "exclude and faults leave nothing of the 5 tasks"),
+        ({"faults": ["bad_apn"]}, "faults: no fault 'bad_apn'; valid: .*Did you mean 'bad_vpn'"),
+        ({"faults": "bad_vpn"}, "faults is 'bad_vpn'; valid: a list of"),
+        ({"faults": []}, "valid: a list of"),
+        ({"source": "recombined", "faults": ["bad_wifi_calling"]}, "faults are .'bad_wifi_calling'"),
         ({"source": "recombined", "share": 0}, "share is 0; valid: above 0"),
         ({"source": "recombined", "share": 1e-9}, "no composition .* is left"),
         ({"source": "recombined", "max_faults": 0}, "max_faults is 0; valid: 1 to 9"),
