@@ -25,6 +25,7 @@ class FallibleJudge(Reward):
         error: Share of wrong verdicts, 0 to 1.
         seed: Decides which verdicts are wrong.
         view: From where calls are judged; see `Reasonableness`.
+        counterfactual: Whether to find out on forks which changes were needed, as `Reasonableness` does.
         name: Under which its components are reported.
 
     Raises:
@@ -32,12 +33,18 @@ class FallibleJudge(Reward):
     """
 
     def __init__(
-        self, *, error: float = 0.1, seed: int = 0, view: View | str = View.ORACLE, name: str = "fallible-judge"
+        self,
+        *,
+        error: float = 0.1,
+        seed: int = 0,
+        view: View | str = View.ORACLE,
+        counterfactual: bool = True,
+        name: str = "fallible-judge",
     ) -> None:
         if not 0 <= error <= 1:
             raise ConfigurationError(f"error is {error!r}; valid: a share of verdicts, 0 to 1")
         self.error, self.seed, self.name = error, seed, name
-        self._calls = Reasonableness(view=view)
+        self._calls = Reasonableness(view=view, counterfactual=counterfactual)
 
     def score(self, runs: Sequence[Run]) -> list[Score]:
         """Return a judgement of each run: 1 or 0 for the whole, and 1 or 0 for each call."""

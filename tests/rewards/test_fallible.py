@@ -13,7 +13,9 @@ from telegym.envs.registry import make_environment
 from telegym.rewards.base import Judgement, Run
 from telegym.rewards.fallible import FallibleJudge
 from telegym.rewards.reasonableness import Reasonableness
+from telegym.rewards.reasonableness.auditor import Audit, Auditor, auditor_for
 from telegym.rewards.registry import make_reward
+from telegym.rewards.verdict import View
 
 TASKS = make_environment("tau2-telecom", split="dev", count=60, mode="solo")
 
@@ -53,6 +55,21 @@ def test_rates(runs: list[Run]) -> None:
     whole, calls = _errors(FallibleJudge(error=0.2).score(runs), runs)
     assert len(calls) > 200 and sum(calls) / len(calls) == pytest.approx(0.2, abs=0.06)
     assert 0.05 < sum(whole) / len(whole) < 0.4
+
+
+def test_forks_are_only_made_if_asked_for(runs: list[Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    auditor = type(auditor_for(TASKS.id))
+    audit = auditor.audit
+
+    def listening(self: Auditor, episode: Episode, view: View, *, counterfactual: bool = True) -> Audit:
+        asked.append(counterfactual)
+        return audit(self, episode, view, counterfactual=counterfactual)
+
+    monkeypatch.setattr(auditor, "audit", listening)
+    for forks in (False, True):
+        make_reward("fallible-judge", counterfactual=forks).score(runs[:2])
+    assert asked == [False, False, True, True]
 
 
 def test_the_same_verdicts_whatever_else_is_asked(runs: list[Run]) -> None:

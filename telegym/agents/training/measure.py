@@ -79,15 +79,18 @@ class Player:
 
 
 def measure(context: RunContext, when: str, player: Player) -> None:
-    """Play every set of tasks, unless that was done before the run was interrupted.
+    """Play every set of tasks, unless that was done before the run was interrupted, or is not asked for.
 
     Args:
         context: The run; its result gets the evaluations.
         when: `before` or `after`.
         player: Plays.
     """
+    settings = context.recipe.evaluation
+    if when == "before" and not settings.before:
+        return
     results = context.result.before if when == "before" else context.result.after
-    for name, options in _present(context.recipe.evaluation.sets):
+    for name, options in _present(settings.sets):
         file = context.folder.evaluation(when, name)
         if not file.is_file():
             result, trajectories = _play_set(context, f"{name}, {when}", when, options, player)

@@ -200,6 +200,8 @@ class EvaluationSettings(Settings):
     """Temperature; 0 takes the most likely token."""
     seed: NonNegativeInt = 1
     """Decides the episodes; not the seed of the training, so that runs are compared on the same episodes."""
+    before: bool = True
+    """Whether the sets are played before the training too; not where several runs begin with one model."""
     every: NonNegativeInt = 0
     """Steps between evaluations during the training, on `during`; 0 makes none. Each leaves a checkpoint."""
     during: dict[str, dict[str, Any]] = Field(default_factory=dict)
