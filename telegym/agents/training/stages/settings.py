@@ -257,6 +257,8 @@ class AdvisedSource(_Mixed):
     environment: dict[str, Any] | None = None
     """Options that make it another environment than the recipe's, for example `{source: native, split: train}`; null
     plays in the recipe's."""
+    over: Literal["options", "train"] = "options"
+    """What these options are added to: the recipe's `environment.options` alone, or `environment.train` too."""
 
 
 class TrajectorySource(_Mixed, TrajectoryFilter):

@@ -69,7 +69,8 @@ def _advised(
 ) -> list[Demonstration]:
     """Return episodes of somebody who is asked what to do at every turn."""
     if source.environment is not None:
-        environment = context.environment(source.environment)
+        common = context.recipe.environment.train if source.over == "train" else {}
+        environment = context.environment({**common, **source.environment})
     adviser = adviser_of(environment, source.kind)
 
     def act(episode: Episode) -> Message:
