@@ -91,6 +91,8 @@ def choose(
     every = _split(tasks, split or ("base" if "base" in tasks.splits else "all"))
     wanted = every if ids is None else _by_id(every, ids)
     if fold is not None:
+        if not isinstance(fold, Mapping):
+            raise ConfigurationError(f'fold is {fold!r}; valid: a mapping, in JSON such as {{"of": 2, "index": 0}}')
         rule = parse_settings(Fold, fold, "option fold")
         wanted = TaskSet([task for position, task in enumerate(wanted) if rule.keeps(position)])
     if not wanted and every:
@@ -114,7 +116,7 @@ def _split(tasks: TaskSet, name: str) -> TaskSet:
 
 def _by_id(tasks: TaskSet, ids: Sequence[str]) -> TaskSet:
     if isinstance(ids, str) or not ids:
-        raise ConfigurationError(f"ids is {ids!r}; valid: a list of ids of tasks")
+        raise ConfigurationError(f'ids is {ids!r}; valid: a list of ids of tasks, in JSON ["..."]')
     for each in ids:
         if each not in tasks.ids:
             hint = did_you_mean(str(each), tasks.ids)
@@ -125,7 +127,7 @@ def _by_id(tasks: TaskSet, ids: Sequence[str]) -> TaskSet:
 
 def _excluded(tasks: TaskSet, names: Sequence[str]) -> tuple[Task, ...]:
     if isinstance(names, str):
-        raise ConfigurationError(f"exclude is {names!r}; valid: a list of ids of tasks and names of splits")
+        raise ConfigurationError(f'exclude is {names!r}; valid: a list of ids and splits, in JSON ["train"]')
     found: dict[str, Task] = {}
     for name in names:
         if name not in tasks.splits and name not in tasks.ids:

@@ -222,6 +222,7 @@ def test_ids_and_exclusions_of_published_tasks(folder: str) -> None:
         ({"fold": {"off": 2, "index": 0}}, "of"),
         ({"fold": {"of": 90, "index": 80}}, "leaves none of 5 tasks"),
         ({"ids": ["[service_issue]lock_sim_card_pin|unseat_sim_card[PERSONA:Hard]"]}, r"Did you mean .*PERSONA:Easy"),
+        ({"fold": "{of: 2, index: 0}"}, "valid: a mapping, in JSON such as .*of.*index"),
         ({"ids": []}, "valid: a list of ids"),
         ({"exclude": ["lat"]}, "neither a task nor a split; splits: base, late, empty. Did you mean 'late'"),
         ({"exclude": "late"}, "valid: a list"),
