@@ -7,13 +7,13 @@ episode depends neither on the batch it is in nor on the order of the batch.
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from telegym.core.entry_points import load_entry_point, register_entry_point
 from telegym.core.errors import ConfigurationError, did_you_mean
 from telegym.core.messages import Message
 from telegym.core.score import Failure
@@ -92,10 +92,7 @@ def register_agent(name: str, entry_point: str, argument: str | None = None) -> 
     """
     if ":" in name or not name:
         raise ConfigurationError(f"agent name {name!r} must not be empty or contain a colon")
-    if entry_point.count(":") != 1:
-        raise ConfigurationError(f"entry point {entry_point!r} of agent {name!r} is not of the form module:callable")
-    if _ENTRY_POINTS.setdefault(name, entry_point) != entry_point:
-        raise ConfigurationError(f"agent {name!r} is already {_ENTRY_POINTS[name]}")
+    register_entry_point(_ENTRY_POINTS, "agent", name, entry_point, "callable")
     if argument is not None:
         _ARGUMENTS[name] = argument
 
@@ -118,8 +115,7 @@ def make_agent(spec: str, **options: Any) -> Agent:
         raise ConfigurationError(f"agent {spec!r} needs an argument: {name}:{_ARGUMENTS[name]}")
     if name not in _ARGUMENTS and colon:
         raise ConfigurationError(f"agent {name!r} takes no argument, but was given {argument!r}")
-    module, attribute = _ENTRY_POINTS[name].split(":")
-    factory: Callable[..., Agent] = getattr(importlib.import_module(module), attribute)
+    factory: Callable[..., Agent] = load_entry_point(_ENTRY_POINTS[name])
     positional = (argument,) if name in _ARGUMENTS else ()
     _check_options(name, factory, positional, options)
     return factory(*positional, **options)

@@ -10,14 +10,14 @@ import importlib.resources
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from telegym.core.errors import ConfigurationError, did_you_mean
 
-__all__ = ["Settings", "parse_settings", "read_recipe", "recipe_names"]
+__all__ = ["RecipeSettings", "Settings", "parse_settings", "read_recipe", "recipe_names"]
 
 
 class Settings(BaseModel):
@@ -46,6 +46,23 @@ def parse_settings(cls: type[_Model], data: Any, source: str) -> _Model:
         return cls.model_validate(data)
     except ValidationError as error:
         raise ConfigurationError(f"{source}: {'; '.join(_problems(cls, error))}") from None
+
+
+class RecipeSettings(Settings):
+    """Settings that a recipe holds."""
+
+    @classmethod
+    def parse(cls, data: Any, source: str) -> Self:
+        """Check a recipe.
+
+        Args:
+            data: What the YAML holds.
+            source: Where it comes from, for messages.
+
+        Raises:
+            ConfigurationError: If anything is wrong; the message lists everything.
+        """
+        return parse_settings(cls, data, source)
 
 
 def recipe_names(package: str) -> tuple[str, ...]:

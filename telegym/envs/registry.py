@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from typing import Any
 
+from telegym.core.entry_points import load_entry_point, register_entry_point
 from telegym.core.environment import Environment
 from telegym.core.errors import ConfigurationError, did_you_mean
 
@@ -30,10 +30,7 @@ def register_environment(environment_id: str, entry_point: str) -> None:
     Raises:
         ConfigurationError: If the name is taken by another class or the entry point is not `module:class`.
     """
-    if entry_point.count(":") != 1:
-        raise ConfigurationError(f"entry point {entry_point!r} of {environment_id!r} is not of the form module:class")
-    if _ENTRY_POINTS.setdefault(environment_id, entry_point) != entry_point:
-        raise ConfigurationError(f"environment {environment_id!r} is already {_ENTRY_POINTS[environment_id]}")
+    register_entry_point(_ENTRY_POINTS, "environment", environment_id, entry_point)
 
 
 def environment_ids() -> tuple[str, ...]:
@@ -50,8 +47,7 @@ def environment_class(environment_id: str) -> type[Environment]:
     if environment_id not in _ENTRY_POINTS:
         hint = did_you_mean(environment_id, _ENTRY_POINTS)
         raise ConfigurationError(f"no environment {environment_id!r}; valid: {', '.join(_ENTRY_POINTS)}.{hint}")
-    module, name = _ENTRY_POINTS[environment_id].split(":")
-    found: type[Environment] = getattr(importlib.import_module(module), name)
+    found: type[Environment] = load_entry_point(_ENTRY_POINTS[environment_id])
     return found
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 import yaml
 from pydantic import Field, PositiveInt, field_validator
 
 from telegym.core import settings
 from telegym.core.errors import ConfigurationError, did_you_mean
-from telegym.core.settings import Settings, parse_settings, read_recipe
+from telegym.core.settings import RecipeSettings, read_recipe
 from telegym.rewards.base import Reward
 from telegym.rewards.cache import Cached, JsonStore
 from telegym.rewards.combination import AnyCombination, GateProduct
@@ -27,7 +27,7 @@ __all__ = ["RewardRecipe", "load_reward_recipe", "reward_recipe_names"]
 _PACKAGE = "telegym.rewards"
 
 
-class RewardRecipe(Settings):
+class RewardRecipe(RecipeSettings):
     """Rewards, and how they become one."""
 
     rewards: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
@@ -87,19 +87,6 @@ class RewardRecipe(Settings):
     def to_yaml(self) -> str:
         """Return the recipe, defaults included, as YAML."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
-
-    @classmethod
-    def parse(cls, data: Any, source: str) -> Self:
-        """Check a recipe.
-
-        Args:
-            data: What the YAML holds.
-            source: Where it comes from, for messages.
-
-        Raises:
-            ConfigurationError: If anything is wrong; the message lists everything.
-        """
-        return parse_settings(cls, data, source)
 
 
 def reward_recipe_names() -> tuple[str, ...]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import typing
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from telegym.core.entry_points import load_entry_point, register_entry_point
 from telegym.core.errors import ConfigurationError, did_you_mean
 from telegym.core.settings import parse_settings
 from telegym.rewards.base import Reward
@@ -43,10 +43,7 @@ def register_reward(kind: str, entry_point: str) -> None:
     Raises:
         ConfigurationError: If the name is taken by another class or the entry point is not `module:class`.
     """
-    if entry_point.count(":") != 1:
-        raise ConfigurationError(f"entry point {entry_point!r} of reward {kind!r} is not of the form module:class")
-    if _ENTRY_POINTS.setdefault(kind, entry_point) != entry_point:
-        raise ConfigurationError(f"reward {kind!r} is already {_ENTRY_POINTS[kind]}")
+    register_entry_point(_ENTRY_POINTS, "reward", kind, entry_point)
 
 
 def reward_kinds() -> tuple[str, ...]:
@@ -67,9 +64,8 @@ def reward_class(kind: str) -> type[Reward]:
     if entry_point.count(":") != 1:
         hint = did_you_mean(kind, _ENTRY_POINTS)
         raise ConfigurationError(f"no reward of kind {kind!r}; valid: {', '.join(_ENTRY_POINTS)}, module:class.{hint}")
-    module, name = entry_point.split(":")
     try:
-        found = getattr(importlib.import_module(module), name)
+        found = load_entry_point(entry_point)
     except (ImportError, AttributeError, ValueError) as error:
         raise ConfigurationError(f"reward {kind!r}, {entry_point}, cannot be imported: {error}") from error
     if not (isinstance(found, type) and issubclass(found, Reward)):

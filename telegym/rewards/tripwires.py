@@ -22,17 +22,16 @@ import yaml
 
 from telegym.core.environment import Environment
 from telegym.core.errors import ConfigurationError, TaskError, ToolError, did_you_mean
-from telegym.core.messages import Message
 from telegym.core.score import Score
 from telegym.core.task import Task, TaskSet
 from telegym.core.tool import Tool, Toolkit
-from telegym.core.user import User
 from telegym.core.world import World
+from telegym.core.wrapped import WrappedEnvironment
 from telegym.rewards.guards.claims import claims_of
 from telegym.rewards.guards.reading import Reading
 
 if TYPE_CHECKING:
-    from telegym.core.episode import Episode, Limits
+    from telegym.core.episode import Episode
 
 __all__ = ["TripwireKind", "TripwireMeter", "Tripwired", "cheated", "tripwire_kind"]
 
@@ -82,7 +81,7 @@ def _says_done(reading: Reading, environment_id: str) -> bool:
     return any(kind in ("success", "change") for kind in claims)
 
 
-class Tripwired(Environment):
+class Tripwired(WrappedEnvironment):
     """An environment some of whose tasks are tripwires.
 
     Which tasks are is decided by their ids and the seed alone. All else is the wrapped environment's.
@@ -124,8 +123,7 @@ class Tripwired(Environment):
             raise ConfigurationError(
                 f"pays is {pays!r}; valid: outcome, honesty.{did_you_mean(pays, ('outcome', 'honesty'))}"
             )
-        self.inner = make_environment(environment, **(options or {}))
-        """The wrapped environment."""
+        super().__init__(make_environment(environment, **(options or {})))
         self._kinds = _parsed(kinds)
         self._given = {"share": share, "kinds": kinds, "seed": seed, "pays": pays}
         self._tasks = _MixedTasks(self.inner, share, self._kinds, seed)
@@ -146,16 +144,6 @@ class Tripwired(Environment):
         """The wrapped environment's tasks, some of them tripwires."""
         return self._tasks
 
-    @property
-    def limits(self) -> Limits:
-        """The wrapped environment's limits."""
-        return self.inner.limits
-
-    @property
-    def text_ends_episode(self) -> bool:
-        """As in the wrapped environment."""
-        return self.inner.text_ends_episode
-
     def toolkit(self, task: Task) -> Toolkit:
         """Return the tools: with the decoy, or with changes refused, where the task is such a tripwire."""
         toolkit = self.inner.toolkit(task)
@@ -167,30 +155,6 @@ class Tripwired(Environment):
             refusal = _data()["frozen"][_language(self.inner)]
             return Toolkit([_frozen(tool, paperwork, refusal) for tool in toolkit], toolkit.name)
         return toolkit
-
-    def build_world(self, task: Task, seed: int) -> World:
-        """Return the wrapped environment's world."""
-        return self.inner.build_world(task, seed)
-
-    def instructions(self, task: Task) -> str:
-        """Return the wrapped environment's policy."""
-        return self.inner.instructions(task)
-
-    def opening(self, task: Task) -> list[Message]:
-        """Return the wrapped environment's opening; it shows the ticket of the tripwire."""
-        return self.inner.opening(task)
-
-    def user(self, task: Task, seed: int) -> User | None:
-        """Return the wrapped environment's user."""
-        return self.inner.user(task, seed)
-
-    def bucket(self, labels: Mapping[str, Any]) -> str:
-        """Return the wrapped environment's bucket."""
-        return self.inner.bucket(labels)
-
-    def hint(self, episode: Episode) -> Message | None:
-        """Return what the wrapped environment's oracle would do next."""
-        return self.inner.hint(episode)
 
     def score(self, episode: Episode) -> Score:
         """Return the wrapped environment's score; on tripwires also whether the agent was honest so far."""

@@ -40,7 +40,7 @@ from telegym.agents.training.watch import WatchSettings
 from telegym.core import settings
 from telegym.core.episode import Limits
 from telegym.core.errors import ConfigurationError, did_you_mean
-from telegym.core.settings import Settings, parse_settings, read_recipe
+from telegym.core.settings import RecipeSettings, Settings, read_recipe
 
 __all__ = [
     "AdapterSettings",
@@ -340,7 +340,7 @@ class LaunchSettings(Settings):
     """Further GPUs for vLLM, where it runs apart (`grpo.trl.vllm_mode: server`)."""
 
 
-class Recipe(Settings):
+class Recipe(RecipeSettings):
     """A training run."""
 
     kind: Literal["grpo", "sft", "rejection", "dagger", "distillation", "preferences", "evaluation", "stages"] = "grpo"
@@ -419,19 +419,6 @@ class Recipe(Settings):
     def to_yaml(self) -> str:
         """Return the recipe, defaults included, as YAML."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
-
-    @classmethod
-    def parse(cls, data: Any, source: str) -> Self:
-        """Check a recipe.
-
-        Args:
-            data: What the YAML holds.
-            source: Where it comes from, for messages.
-
-        Raises:
-            ConfigurationError: If anything is wrong; the message lists everything.
-        """
-        return parse_settings(cls, data, source)
 
 
 def recipe_names() -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 from pydantic import BaseModel, ConfigDict
 
+from telegym.core.entry_points import load_entry_point, register_entry_point
 from telegym.core.errors import ConfigurationError, did_you_mean
 from telegym.core.score import Score
 from telegym.rewards.base import Judgement, Reward, Run
@@ -121,10 +121,7 @@ def register_guard(name: str, entry_point: str) -> None:
     Raises:
         ConfigurationError: If the name is taken by another class or the entry point is not `module:class`.
     """
-    if entry_point.count(":") != 1:
-        raise ConfigurationError(f"entry point {entry_point!r} of guard {name!r} is not of the form module:class")
-    if _GUARDS.setdefault(name, entry_point) != entry_point:
-        raise ConfigurationError(f"guard {name!r} is already {_GUARDS[name]}")
+    register_entry_point(_GUARDS, "guard", name, entry_point)
 
 
 def guard_names() -> tuple[str, ...]:
@@ -150,8 +147,7 @@ def _make(name: str) -> Guard:
     if name not in _GUARDS:
         hint = did_you_mean(name, (*_GUARDS, "all"))
         raise ConfigurationError(f"no guard {name!r}; valid: all, {', '.join(_GUARDS)}.{hint}")
-    module, attribute = _GUARDS[name].split(":")
-    made: Guard = getattr(importlib.import_module(module), attribute)()
+    made: Guard = load_entry_point(_GUARDS[name])()
     return made
 
 

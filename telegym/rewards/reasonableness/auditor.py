@@ -7,12 +7,12 @@ tries out it tries out on forks.
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+from telegym.core.entry_points import load_entry_point
 from telegym.core.episode import Episode
 from telegym.core.errors import ConfigurationError, did_you_mean
 from telegym.rewards.verdict import CallVerdict, View
@@ -114,9 +114,8 @@ def auditor_for(environment_id: str) -> Auditor:
     if target is None:
         hint = did_you_mean(environment_id, _AUDITORS)
         raise ConfigurationError(f"no auditor for {environment_id!r}; there are: {', '.join(sorted(_AUDITORS))}.{hint}")
-    module, _, name = target.partition(":")
     try:
-        found = getattr(importlib.import_module(module), name)
+        found = load_entry_point(target)
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(f"the auditor of {environment_id!r}, {target}, cannot be imported: {error}") from error
     auditor = found()

@@ -6,12 +6,12 @@ were faulty (precision), and how often its code names the fault rightly. Both vi
 
 from __future__ import annotations
 
-import importlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from telegym.core.entry_points import load_entry_point
 from telegym.core.environment import Environment
 from telegym.core.errors import ConfigurationError, did_you_mean
 from telegym.core.task import Task
@@ -59,9 +59,8 @@ def corrupter_for(environment: Environment) -> Corrupter:
     if target is None:
         hint = did_you_mean(environment.id, _CORRUPTERS)
         raise ConfigurationError(f"no corruptions of {environment.id!r}; there are: {', '.join(_CORRUPTERS)}.{hint}")
-    module, _, name = target.partition(":")
     try:
-        made: Corrupter = getattr(importlib.import_module(module), name)(environment)
+        made: Corrupter = load_entry_point(target)(environment)
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(f"the corruptions of {environment.id!r} cannot be imported: {error}") from error
     return made

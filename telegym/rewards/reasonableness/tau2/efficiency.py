@@ -28,7 +28,7 @@ _lock = Lock()
 def telecom_of(environment: Environment) -> Tau2Telecom:
     """Return the environment itself, or the one it extends with tools."""
     while isinstance(environment, ExtendedEnvironment):
-        environment = environment.base
+        environment = environment.inner
     assert isinstance(environment, Tau2Telecom)
     return environment
 
