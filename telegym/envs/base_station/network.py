@@ -72,7 +72,9 @@ _ALONE = frozenset({Cell, RetUnit, Relation})
 _PHYSICAL = _WIDE | _LEAVES | _EQUIPMENT
 """Objects that anything depends on at all."""
 _MAX_ROUNDS = 50
-_PRISTINE: OrderedDict[tuple[str, int], tuple[dict[str, Any], tuple[Epoch, ...], dict[Any, Any]]] = OrderedDict()
+_Pristine = tuple[dict[str, Any], tuple[Epoch, ...], dict[Any, Any]]
+"""`outlook`, `epochs` and `reach` of a region that is as built."""
+_PRISTINE: OrderedDict[tuple[str, int], _Pristine] = OrderedDict()
 
 
 class ConfigChange(NamedTuple):
@@ -146,6 +148,15 @@ class Network(World):
         self.now = start_s
         """The clock, in seconds."""
         self.rumours = rumours
+        self.revision = 0
+        """Counts changes of any kind."""
+        self._begin_objects()
+        self._begin_log()
+        self._begin_alarms()
+        self._begin_consequences(_PRISTINE.get((archetype, region_seed)))
+
+    def _begin_objects(self) -> None:
+        """Have the objects of the region as it was built."""
         self.objects: dict[str, Record] = self.region.records
         """Every object by its id. Change it with `update`, `add` and `remove` only."""
         self.relations: dict[str, Relation] = self.region.relations
@@ -154,12 +165,22 @@ class Network(World):
         """Ids of objects and relations that are not as the region was built."""
         self.added: tuple[str, ...] = ()
         """Ids of objects that the region was not built with, oldest first."""
+        self._own: set[str] = set()
+
+    def _begin_log(self) -> None:
+        """Begin without anything planned or done."""
         self.agenda = engine.Agenda()
         """Events to come."""
         self.changes: tuple[ConfigChange, ...] = ()
         """The change log, oldest first."""
         self.journal: tuple[LoggedCall, ...] = ()
         """Calls of the agent, oldest first; no part of the state."""
+        self.measured: tuple[Finding, ...] = ()
+        """Thresholds on indicators that were crossed in the last reporting period."""
+        self._happened: list[Happening] = []
+
+    def _begin_alarms(self) -> None:
+        """Begin without alarms, and without anything that waits to be reported."""
         self.conditions: dict[tuple[str, str], Condition] = {}
         """Conditions of alarms, by key and object, while they hold or their alarm has not been cleared."""
         self.alarms: dict[str, Alarm] = {}
@@ -168,32 +189,26 @@ class Network(World):
         """Ids of active alarms, by key and object."""
         self.queued: dict[str, tuple[Any, ...]] = {}
         """What nodes that are out of reach will report once they are reached again, by node."""
-        self.outlook: dict[str, Any] = {}
-        """What was last worked out about objects, to see whether it has changed."""
         self.lost: dict[str, Network] = {}
         """The network just before a node's management connection was lost, by node."""
-        self.unsettled: dict[str, Record | None] = {}
-        """Records before they were changed, by id, since consequences were last worked out; None for new ones."""
-        self.epochs: tuple[Epoch, ...] = ()
+
+    def _begin_consequences(self, known: _Pristine | None) -> None:
+        """Begin with what is known to follow from how the region was built; else it has yet to be worked out."""
+        outlook, past, reach = known or ({}, (), {})
+        self.outlook: dict[str, Any] = outlook
+        """What was last worked out about objects, to see whether it has changed."""
+        self.epochs: tuple[Epoch, ...] = past
         """Epochs of performance, oldest first."""
-        self.measured: tuple[Finding, ...] = ()
-        """Thresholds on indicators that were crossed in the last reporting period."""
         self.memo: dict[str, dict[str, Any]] = {}
         """Answers about the present state, by what they are about and by question."""
-        self.reach: dict[str, dict[str, Any]] = {}
+        self.reach: dict[str, dict[str, Any]] = reach
         """Those of them that radio units, antenna lines and cells have no part in."""
         self.reads: dict[str, Any] = {}
         """Answers already given to repeated reads."""
-        self.revision = 0
-        """Counts changes of any kind."""
-        self._own: set[str] = set()
-        self._happened: list[Happening] = []
-        self._dirty: set[str] = set(self.index.at_site)
-        self._wide = True
-        pristine = _PRISTINE.get((archetype, region_seed))
-        if pristine is not None:
-            self.outlook, self.epochs, self.reach = pristine
-            self._dirty, self._wide = set(), False
+        self.unsettled: dict[str, Record | None] = {}
+        """Records before they were changed, by id, since consequences were last worked out; None for new ones."""
+        self._wide = known is None
+        self._dirty: set[str] = set(self.index.at_site) if self._wide else set()
 
     # --- objects ----------------------------------------------------------------------------------------
 

@@ -109,28 +109,8 @@ def _node(site: Site, name: str, what: str, cu: str | None, dialect: str, plans:
     serial = mix(seed, "node", name)
     version = choice(_VERSIONS[1:], seed, "version")
     cells = sum((plan.layer.rat == "LTE") == lte for plan in plans)
-    suffix = "E" if lte else "G"
-    licences = [
-        Licence(
-            f"LIC-{number}{suffix}-{index}",
-            feature,
-            capacity,
-            min(capacity, used),
-            (90 + (serial >> (8 * index)) % 600) * DAY_S,
-        )
-        for index, (feature, capacity, used) in enumerate(
-            (
-                (LicenceFeature.CARRIER, cells, cells),
-                (LicenceFeature.MIMO_4X4, cells, cells),
-                (LicenceFeature.QAM256, cells, cells),
-                (LicenceFeature.CONNECTED_USERS, 400 * cells, 60 * cells),
-            ),
-            start=1,
-        )
-    ]
-    certificate = Certificate(
-        f"CERT-{number}{suffix}-1", f"CN={name.lower()}.ran", (60 + serial % 500) * DAY_S, auto_renew=True
-    )
+    short = f"{number}{'E' if lte else 'G'}"
+    certificate = Certificate(f"CERT-{short}-1", f"CN={name.lower()}.ran", (60 + serial % 500) * DAY_S, auto_renew=True)
     return Node(
         id=name,
         site_id=site.id,
@@ -141,7 +121,7 @@ def _node(site: Site, name: str, what: str, cu: str | None, dialect: str, plans:
         core_peers=("MME-1", "MME-2") if lte else ("AMF-1", "AMF-2"),
         peers=(),
         cu_id=cu,
-        licences=tuple(licences),
+        licences=_licences(short, cells, serial),
         certificates=(certificate,),
         software=version,
         fallback_software=_VERSIONS[0],
@@ -149,6 +129,22 @@ def _node(site: Site, name: str, what: str, cu: str | None, dialect: str, plans:
         booted_s=-DAY_S * (5 + serial % 120),
         next_hop=f"10.{int(number)}.0.1",
         amf_ip="10.200.0.11" if lte else "10.200.0.21",
+    )
+
+
+def _licences(node: str, cells: int, serial: int) -> tuple[Licence, ...]:
+    """Return the licences of a node: three for each cell, and one for users."""
+    wanted = (
+        (LicenceFeature.CARRIER, cells, cells),
+        (LicenceFeature.MIMO_4X4, cells, cells),
+        (LicenceFeature.QAM256, cells, cells),
+        (LicenceFeature.CONNECTED_USERS, 400 * cells, 60 * cells),
+    )
+    return tuple(
+        Licence(
+            f"LIC-{node}-{index}", feature, capacity, min(capacity, used), (90 + (serial >> (8 * index)) % 600) * DAY_S
+        )
+        for index, (feature, capacity, used) in enumerate(wanted, start=1)
     )
 
 
