@@ -6,7 +6,7 @@ Every function takes the world first and raises `ToolError` for what the back of
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from telegym.core.errors import ToolError
 from telegym.envs.tau2_telecom.state import Bill, Customer, Line, LineItem, Plan, Record, evolve
@@ -38,39 +38,34 @@ TODAY = "2025-02-25"
 """The frozen date of the simulation."""
 CYCLE_END = "2025-02-28"
 """Last day of the current billing cycle."""
+_R = TypeVar("_R", bound=Record)
 _NEXT_CYCLE_START, _NEXT_CYCLE_END, _NEXT_DUE_DATE = "2025-03-01", "2025-03-31", "2025-03-15"
+
+
+def _found(record: _R | None, kind: str, name: str) -> _R:
+    if record is None:
+        raise ToolError(f"{kind} '{name}' not found")
+    return record
 
 
 def customer_of_id(world: TelecomWorld, customer_id: str) -> Customer:
     """Return a customer by id."""
-    customer = world.state.customers.get(customer_id)
-    if customer is None:
-        raise ToolError(f"customer '{customer_id}' not found")
-    return customer
+    return _found(world.state.customers.get(customer_id), "customer", customer_id)
 
 
 def line_of_id(world: TelecomWorld, line_id: str) -> Line:
     """Return a line by id."""
-    line = world.state.lines.get(line_id)
-    if line is None:
-        raise ToolError(f"line '{line_id}' not found")
-    return line
+    return _found(world.state.lines.get(line_id), "line", line_id)
 
 
 def bill_of_id(world: TelecomWorld, bill_id: str) -> Bill:
     """Return a bill by id."""
-    bill = world.state.bills.get(bill_id)
-    if bill is None:
-        raise ToolError(f"bill '{bill_id}' not found")
-    return bill
+    return _found(world.state.bills.get(bill_id), "bill", bill_id)
 
 
 def plan_of_id(world: TelecomWorld, plan_id: str) -> Plan:
     """Return a plan by id."""
-    plan = world.state.plans.get(plan_id)
-    if plan is None:
-        raise ToolError(f"plan '{plan_id}' not found")
-    return plan
+    return _found(world.state.plans.get(plan_id), "plan", plan_id)
 
 
 def record_of_id(world: TelecomWorld, identifier: str) -> Record:
