@@ -7,7 +7,6 @@ It is made from the files of the run alone: `config.yaml`, `metrics.jsonl`, pair
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from markupsafe import Markup
 from telegym.core.errors import TeleGymError
 from telegym.core.trajectory import Trajectory, read_trajectories
 from telegym.evaluation.evaluate import EvaluationResult, compare
+from telegym.evaluation.learning import read_metrics
 from telegym.evaluation.plots import curve_names, learning_curve_svg
 from telegym.evaluation.report_tables import (
     Row,
@@ -32,7 +32,7 @@ from telegym.evaluation.report_tables import (
 )
 from telegym.ui.trajectory_page import template_environment, trajectory_fragment, write_html
 
-__all__ = ["read_metrics", "write_report"]
+__all__ = ["write_report"]
 
 _EXAMPLES = 3
 _REASONS = 12
@@ -60,22 +60,6 @@ def write_report(run: str | Path, output: str | Path | None = None) -> Path:
     target = Path(output) if output is not None else folder / "report.html"
     write_html(page, target)
     return target
-
-
-def read_metrics(path: str | Path) -> tuple[list[dict[str, Any]], int]:
-    """Return the rows of a metrics file in the order of their steps, and how many lines could not be read.
-
-    Of several rows for one step (a run that was resumed) the last counts.
-    """
-    rows: dict[Any, dict[str, Any]] = {}
-    broken = 0
-    for line in Path(path).read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            row = json.loads(line)
-            rows[float(row["step"])] = row
-        except (ValueError, KeyError, TypeError):
-            broken += bool(line.strip())
-    return [rows[step] for step in sorted(rows)], broken
 
 
 @dataclass(frozen=True, slots=True)

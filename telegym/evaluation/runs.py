@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from telegym.core.errors import ConfigurationError
+from telegym.core.errors import ConfigurationError, did_you_mean
 from telegym.evaluation.evaluate import EvaluationResult, Outcome, compare
+from telegym.evaluation.learning import episodes_to, read_metrics
 from telegym.evaluation.resampling import TaskBootstrap, ratio
 from telegym.evaluation.statistics import Estimate, mean_over_seeds
 
@@ -29,7 +30,7 @@ __all__ = ["MEASURES", "Measured", "RunRow", "RunTable", "compare_runs", "measur
 
 _BEFORE, _AFTER = "evaluation-before-", "evaluation-after-"
 _NUMBER = re.compile(r"[-_.]?(seed)?[-_.]?\d*$")
-_OF_THE_MACHINE = ("seed", "threads", "save_steps")
+_NOT_LEARNT_FROM = ("seed", "threads", "save_steps", "rollout.keep", "evaluation.before")
 _SHOWN_SETTINGS = 3
 
 Grouping = Literal["recipe", "name"]
@@ -52,6 +53,10 @@ class MeasureKind(BaseModel):
     def format(self, estimate: Estimate) -> str:
         """Return a figure with its interval."""
         return estimate.format() if self.share else estimate.format(scale=1.0, digits=2, unit="")
+
+    def difference(self, estimate: Estimate) -> str:
+        """Return a difference with its interval: of shares in percentage points."""
+        return estimate.format(unit=" pp") if self.share else self.format(estimate)
 
 
 MEASURES: dict[str, MeasureKind] = {
@@ -104,6 +109,10 @@ class RunRow(BaseModel):
     """The figures by name (`MEASURES`)."""
     by_run: dict[str, dict[str, Measured]]
     """The figures of each run, with intervals from resampling tasks."""
+    against: dict[str, Estimate] = {}
+    """By how much the figures after training exceed those of the baseline, paired by seed; empty without one."""
+    episodes: dict[str, int | None] = {}
+    """For each run the episodes played until success in training was as asked (`episodes_to`); None if it never was."""
 
 
 class RunTable(BaseModel):
@@ -115,6 +124,10 @@ class RunTable(BaseModel):
     """Where the tasks are."""
     tasks: str
     """Name of the set."""
+    baseline: str | None = None
+    """Name of the row that the others are compared with."""
+    reach: float | None = None
+    """The success in training, 0 to 1, to which episodes are counted."""
     rows: tuple[RunRow, ...]
     """One for each variant of a recipe, in the order in which its first run was named."""
 
@@ -124,22 +137,27 @@ class _Run:
     path: Path
     config: dict[str, Any]
     sets: dict[tuple[str, str], tuple[EvaluationResult | None, EvaluationResult]]
+    metrics: list[dict[str, Any]]
 
     @property
     def name(self) -> str:
         return self.path.name
 
 
-def compare_runs(runs: Sequence[Path], group: Grouping = "recipe") -> list[RunTable]:
+def compare_runs(
+    runs: Sequence[Path], group: Grouping = "recipe", *, baseline: str | None = None, reach: float | None = None
+) -> list[RunTable]:
     """Return what finished runs reached, a table for every set of tasks.
 
     Args:
         runs: Folders of training runs, of any environments.
         group: Which runs are one row: those whose recipes differ only in the seed (and in `threads` and `save_steps`),
             or those whose names differ only in a number at the end, for example `fast-0` and `fast-1`.
+        baseline: Name of the row that the others are compared with.
+        reach: Success in training, 0 to 1, to which episodes are counted.
 
     Raises:
-        ConfigurationError: If a folder holds no finished run, or is named twice.
+        ConfigurationError: If a folder holds no finished run, or is named twice, or no row has the baseline's name.
     """
     found = [_read(Path(run).resolve()) for run in runs]
     twice = {run.path for run in found if sum(run.path == other.path for other in found) > 1}
@@ -149,8 +167,11 @@ def compare_runs(runs: Sequence[Path], group: Grouping = "recipe") -> list[RunTa
     for run in found:
         grouped.setdefault(_key(run, group), []).append(run)
     names = _names(list(grouped.values()))
+    if baseline is not None and baseline not in names:
+        raise ConfigurationError(f"no row {baseline!r}; there are: {', '.join(names)}.{did_you_mean(baseline, names)}")
     keys = dict.fromkeys(key for run in found for key in run.sets)
-    return [_table(key, dict(zip(names, grouped.values(), strict=True))) for key in keys]
+    rows = dict(zip(names, grouped.values(), strict=True))
+    return [_compared(_table(key, rows, reach), baseline) for key in keys]
 
 
 def _read(path: Path) -> _Run:
@@ -164,7 +185,9 @@ def _read(path: Path) -> _Run:
         raise ConfigurationError(f"{path} holds no finished training run: no evaluation after training")
     config = path / "config.yaml"
     data = yaml.safe_load(config.read_text("utf-8")) if config.is_file() else None
-    return _Run(path, data if isinstance(data, dict) else {}, sets)
+    metrics = path / "metrics.jsonl"
+    rows = read_metrics(metrics)[0] if metrics.is_file() else []
+    return _Run(path, data if isinstance(data, dict) else {}, sets, rows)
 
 
 def _key(run: _Run, group: Grouping) -> str:
@@ -176,7 +199,7 @@ def _key(run: _Run, group: Grouping) -> str:
 
 
 def _settings(run: _Run) -> dict[str, Any]:
-    return {key: value for key, value in _flat(run.config).items() if key not in _OF_THE_MACHINE}
+    return {key: value for key, value in _flat(run.config).items() if key not in _NOT_LEARNT_FROM}
 
 
 def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -200,7 +223,7 @@ def _common(names: Sequence[str]) -> str:
     return "".join(each[0] for each in takewhile(lambda each: len(set(each)) == 1, zip(*names, strict=False)))
 
 
-def _table(key: tuple[str, str], groups: Mapping[str, Sequence[_Run]]) -> RunTable:
+def _table(key: tuple[str, str], groups: Mapping[str, Sequence[_Run]], reach: float | None) -> RunTable:
     present = {name: [run for run in runs if key in run.sets] for name, runs in groups.items()}
     rows = {name: runs for name, runs in present.items() if runs}
     settings = {name: _settings(runs[0]) for name, runs in rows.items()}
@@ -212,13 +235,41 @@ def _table(key: tuple[str, str], groups: Mapping[str, Sequence[_Run]]) -> RunTab
     return RunTable(
         environment=key[0],
         tasks=key[1],
+        reach=reach,
         rows=tuple(
-            _row(name, runs, key, {each: settings[name].get(each) for each in differing}) for name, runs in rows.items()
+            _row(name, runs, key, {each: settings[name].get(each) for each in differing}, reach)
+            for name, runs in rows.items()
         ),
     )
 
 
-def _row(name: str, runs: Sequence[_Run], key: tuple[str, str], settings: dict[str, Any]) -> RunRow:
+def _compared(table: RunTable, baseline: str | None) -> RunTable:
+    """Return a table with the differences from one of its rows; a table without that row stays as it is."""
+    base = next((row for row in table.rows if row.name == baseline), None)
+    if base is None:
+        return table
+    rows = tuple(row if row is base else row.model_copy(update={"against": _against(row, base)}) for row in table.rows)
+    return table.model_copy(update={"baseline": baseline, "rows": rows})
+
+
+def _against(row: RunRow, base: RunRow) -> dict[str, Estimate]:
+    pairs = [
+        (row.by_run[mine], base.by_run[other])
+        for mine, seed in zip(row.runs, row.seeds, strict=True)
+        for other, same in zip(base.runs, base.seeds, strict=True)
+        if seed is not None and seed == same
+    ]
+    return {name: mean_over_seeds(_differences(name, pairs)) for name in MEASURES}
+
+
+def _differences(name: str, pairs: Sequence[tuple[dict[str, Measured], dict[str, Measured]]]) -> list[float]:
+    values = [(mine[name].after.value, other[name].after.value) for mine, other in pairs]
+    return [mine - other for mine, other in values if mine is not None and other is not None]
+
+
+def _row(
+    name: str, runs: Sequence[_Run], key: tuple[str, str], settings: dict[str, Any], reach: float | None
+) -> RunRow:
     by_run = {run.name: measures_of(*run.sets[key]) for run in runs}
     return RunRow(
         name=name,
@@ -227,6 +278,7 @@ def _row(name: str, runs: Sequence[_Run], key: tuple[str, str], settings: dict[s
         settings=settings,
         measures={measure: _mean([each[measure] for each in by_run.values()]) for measure in MEASURES},
         by_run=by_run,
+        episodes={} if reach is None else {run.name: episodes_to(reach, run.metrics, run.config) for run in runs},
     )
 
 
@@ -311,11 +363,30 @@ def run_table(found: RunTable) -> Table:
     for kind in kinds.values():
         for when in ("before", "after", "difference"):
             table.add_column(f"{kind.title}, {when}" if when != "difference" else "difference", justify="right")
+    if found.reach is not None:
+        table.add_column(f"episodes to {found.reach:.0%} success in training", justify="right")
+    for kind in kinds.values() if found.baseline is not None else ():
+        table.add_column(Text(f"{kind.title}, against {found.baseline}"), justify="right")
     for row in found.rows:
         cells = (cell for name, kind in kinds.items() for cell in _cells(kind, row.measures[name]))
         values = (Text(json.dumps(row.settings[key], default=str)) for key in shown)
-        table.add_row(Text(row.name), *values, str(len(row.runs)), *cells)
+        table.add_row(Text(row.name), *values, str(len(row.runs)), *cells, *_further(found, row, kinds))
     return table
+
+
+def _further(found: RunTable, row: RunRow, kinds: Mapping[str, MeasureKind]) -> list[str]:
+    """Return the cells for episodes and for differences from the baseline."""
+    cells = [] if found.reach is None else [_episodes(list(row.episodes.values()))]
+    if found.baseline is not None:
+        cells += [kind.difference(row.against[name]) if row.against else "–" for name, kind in kinds.items()]
+    return cells
+
+
+def _episodes(counts: Sequence[int | None]) -> str:
+    reached = [count for count in counts if count is not None]
+    if len(reached) < len(counts):
+        return f"{len(reached)} of {len(counts)} runs reached it"
+    return mean_over_seeds(reached).format(scale=1.0, digits=0, unit="")
 
 
 def _has(measured: Measured) -> bool:
@@ -324,5 +395,5 @@ def _has(measured: Measured) -> bool:
 
 def _cells(kind: MeasureKind, measured: Measured) -> tuple[str, str, str]:
     change = measured.difference
-    rise = "–" if change is None else change.format(unit=" pp") if kind.share else kind.format(change)
+    rise = "–" if change is None else kind.difference(change)
     return ("–" if measured.before is None else kind.format(measured.before), kind.format(measured.after), rise)

@@ -9,6 +9,7 @@ from telegym.core.errors import ConfigurationError
 from telegym.core.score import Score
 from telegym.rewards.base import Judgement, Reward, Run
 from telegym.rewards.reasonableness import Reasonableness
+from telegym.rewards.reasonableness.summary import CallValue
 from telegym.rewards.verdict import View
 
 __all__ = ["FallibleJudge"]
@@ -26,6 +27,8 @@ class FallibleJudge(Reward):
         seed: Decides which verdicts are wrong.
         view: From where calls are judged; see `Reasonableness`.
         counterfactual: Whether to find out on forks which changes were needed, as `Reasonableness` does.
+        calls: What the truth about a call is: 1 or 0 (`verdict`), or the mean of its checks (`checks`); a wrong verdict
+            is what that lacks to 1.
         name: Under which its components are reported.
 
     Raises:
@@ -39,12 +42,13 @@ class FallibleJudge(Reward):
         seed: int = 0,
         view: View | str = View.ORACLE,
         counterfactual: bool = True,
+        calls: CallValue = "verdict",
         name: str = "fallible-judge",
     ) -> None:
         if not 0 <= error <= 1:
             raise ConfigurationError(f"error is {error!r}; valid: a share of verdicts, 0 to 1")
         self.error, self.seed, self.name = error, seed, name
-        self._calls = Reasonableness(view=view, counterfactual=counterfactual)
+        self._calls = Reasonableness(view=view, counterfactual=counterfactual, calls=calls)
 
     def score(self, runs: Sequence[Run]) -> list[Score]:
         """Return a judgement of each run: 1 or 0 for the whole, and 1 or 0 for each call."""

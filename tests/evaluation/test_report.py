@@ -18,7 +18,8 @@ from telegym.core.errors import TeleGymError
 from telegym.core.score import Score
 from telegym.core.trajectory import read_trajectories
 from telegym.evaluation.evaluate import evaluate
-from telegym.evaluation.report import read_metrics, write_report
+from telegym.evaluation.learning import read_metrics
+from telegym.evaluation.report import write_report
 from tests.toy import Toy
 
 

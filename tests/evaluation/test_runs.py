@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from telegym.agents.oracle import OracleAgent
 from telegym.agents.random import RandomAgent
 from telegym.core.errors import ConfigurationError
 from telegym.evaluation.evaluate import EvaluationResult, Outcome, evaluate
+from telegym.evaluation.learning import episodes_to
 from telegym.evaluation.runs import compare_runs, run_table
 from telegym.evaluation.statistics import Estimate, mean_over_seeds
 from tests.toy import Toy
@@ -161,3 +163,54 @@ def test_a_worse_policy_has_a_negative_gain(tmp_path: Path) -> None:
     evaluate(Toy(), RandomAgent()).write(folder / "evaluation-after-test.json")
     difference = compare_runs([folder])[0].rows[0].measures["success"].difference
     assert difference is not None and difference.value is not None and difference.value < 0
+
+
+def _curve(folder: Path, success: Sequence[float], **row: float) -> None:
+    rows = ({"step": step, "episode/success": value, **row} for step, value in enumerate(success, 1))
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(each) + "\n" for each in rows), "utf-8")
+
+
+GRPO: dict[str, Any] = {"kind": "grpo", "grpo": {"groups": 4, "group_size": 8}}
+
+
+def test_rows_are_compared_with_a_baseline_seed_by_seed(tmp_path: Path) -> None:
+    solved = {"plain-0": 4, "plain-1": 6, "plain-2": 7, "credit-1": 9, "credit-0": 6}
+    runs = [_run(tmp_path / name, 3, n, seed=int(name[-1])) for name, n in solved.items()]
+    (table,) = compare_runs(runs, "name", baseline="plain")
+    plain, credit = table.rows
+    assert plain.against == {}
+    against, expected = credit.against["success"], mean_over_seeds([3 / 12, 2 / 12])
+    assert (against.value, against.low) == pytest.approx((expected.value, expected.low))
+    console = Console(record=True, width=400)
+    console.print(run_table(table))
+    assert "strict success, against plain" in console.export_text()
+    with pytest.raises(ConfigurationError, match=r"no row 'plane'; there are: plain, credit\. Did you mean 'plain'"):
+        compare_runs(runs, "name", baseline="plane")
+
+
+def test_episodes_are_counted_until_success_is_as_high_as_asked(tmp_path: Path) -> None:
+    runs = [_run(tmp_path / f"run-{seed}", 3, 6, seed=seed, **GRPO) for seed in (0, 1)]
+    _curve(runs[0], [0.9, 0.0, 0.0, 0.0, 0.2, 0.8, 0.4, 0.6])
+    _curve(runs[1], [0.1, 0.1, 0.1, 0.1])
+    (row,) = compare_runs(runs, reach=0.5)[0].rows
+    assert row.episodes == {"run-0": 8 * 32, "run-1": None}
+    console = Console(record=True, width=300)
+    console.print(run_table(compare_runs(runs, reach=0.5)[0]))
+    assert "1 of 2 runs reached it" in console.export_text()
+    console.print(run_table(compare_runs(runs[:1], reach=0.25)[0]))
+    assert "192" in console.export_text()
+
+
+@pytest.mark.parametrize(
+    ("row", "config", "episodes"),
+    [
+        ({}, GRPO, 128),
+        ({"selection/groups": 3.0, "selection/dropped": 0.25}, GRPO, 128),
+        ({"selection/groups": 4.0, "selection/dropped": 0.5}, GRPO, 256),
+        ({}, {"kind": "sft"}, None),
+        ({}, {}, None),
+    ],
+)
+def test_groups_that_were_replaced_count_too(row: dict[str, float], config: dict[str, Any], episodes: int) -> None:
+    metrics = [{"step": step, "episode/success": 1.0, **row} for step in range(1, 9)]
+    assert episodes_to(0.9, metrics, config) == episodes

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
 
 from telegym.core.errors import ConfigurationError, TeleGymError, did_you_mean
 from telegym.core.score import Failure, Score
@@ -19,7 +20,19 @@ from telegym.rewards.base import Judgement, Reward, Run
 from telegym.rewards.reasonableness.auditor import Audit, auditor_for
 from telegym.rewards.verdict import CallVerdict, Check, Code, View
 
-__all__ = ["DEFAULT_WEIGHTS", "UNSAFE_FACTOR", "Reasonableness", "Sheet", "quality", "shares"]
+__all__ = [
+    "DEFAULT_WEIGHTS",
+    "UNSAFE_FACTOR",
+    "CallValue",
+    "Reasonableness",
+    "Sheet",
+    "call_quality",
+    "quality",
+    "shares",
+]
+
+CallValue = Literal["verdict", "checks"]
+"""What the value of a single call is."""
 
 DEFAULT_WEIGHTS: dict[str, float] = {
     "schema": 0.10,
@@ -136,6 +149,26 @@ def quality(audit: Audit, weights: Mapping[str, float] | None = None) -> float:
     return mean * (UNSAFE_FACTOR if audit.unsafe else 1.0)
 
 
+def call_quality(verdict: CallVerdict, weights: Mapping[str, float] | None = None) -> float | None:
+    """Return the reasonableness of one call, 0 to 1, made like that of a run; None if no weighed check applies.
+
+    A verdict blames a call for the gravest thing that is wrong with it, and be it a rule that the agent broke long
+    before. This is more patient: rules of conduct, which are in the checks `safety` and `completion`, only count where
+    they are weighed or where the call did harm.
+
+    Args:
+        verdict: The verdict on the call.
+        weights: What each check counts; `DEFAULT_WEIGHTS` by default.
+    """
+    weights = DEFAULT_WEIGHTS if weights is None else weights
+    found = {check.value: value for check, value in verdict.checks.items() if value is not None}
+    total = math.fsum(weight for name, weight in weights.items() if name in found)
+    if total <= 0:
+        return None
+    mean = math.fsum(weight * found[name] for name, weight in weights.items() if name in found) / total
+    return mean * (UNSAFE_FACTOR if verdict.code is Code.UNSAFE else 1.0)
+
+
 class Reasonableness(Reward):
     """The share of an agent's calls that were right to make, with a verdict on each.
 
@@ -143,6 +176,8 @@ class Reasonableness(Reward):
         view: `oracle` judges by what was truly so, `observable` by what could be known.
         weights: What each check counts; those not named keep their default weight.
         counterfactual: Whether to find out on forks which changes were needed; see `Auditor.audit`.
+        calls: What the value of a single call is: `verdict` is 1 or 0, `checks` the weighted mean of its checks
+            (`call_quality`).
         name: Under which its components are reported.
 
     Raises:
@@ -155,9 +190,14 @@ class Reasonableness(Reward):
         view: View | str = View.ORACLE,
         weights: Mapping[str, float] | None = None,
         counterfactual: bool = True,
+        calls: CallValue = "verdict",
         name: str = "reasonableness",
     ) -> None:
+        if calls not in get_args(CallValue):
+            valid = ", ".join(get_args(CallValue))
+            raise ConfigurationError(f"calls is {calls!r}; valid: {valid}.{did_you_mean(calls, get_args(CallValue))}")
         self.view = _view(view)
+        self.calls = calls
         self.weights = _weights(weights or {})
         self.counterfactual = counterfactual
         self.name = name
@@ -189,7 +229,7 @@ class Reasonableness(Reward):
         """
         values: list[float | None] = [None] * calls
         for verdict in audit.verdicts:
-            values[verdict.index] = None if verdict.reasonable is None else float(verdict.reasonable)
+            values[verdict.index] = self._value(verdict)
         faults = tuple(f"call {each.index}: {each.code}: {each.evidence}" for each in audit.verdicts if each.code)
         return Judgement(
             value=quality(audit, self.weights),
@@ -199,6 +239,11 @@ class Reasonableness(Reward):
             verdicts=audit.verdicts,
             counters=dict(audit.counters),
         )
+
+    def _value(self, verdict: CallVerdict) -> float | None:
+        if self.calls == "checks":
+            return call_quality(verdict, self.weights)
+        return None if verdict.reasonable is None else float(verdict.reasonable)
 
 
 def _view(view: View | str) -> View:

@@ -10,7 +10,7 @@ from telegym.core.errors import ConfigurationError
 from telegym.rewards import Run
 from telegym.rewards.base import Judgement
 from telegym.rewards.reasonableness import DEFAULT_WEIGHTS, Audit, Reasonableness, quality
-from telegym.rewards.reasonableness.summary import Sheet, shares
+from telegym.rewards.reasonableness.summary import UNSAFE_FACTOR, Sheet, call_quality, shares
 from telegym.rewards.verdict import CallVerdict, Check, Code, View
 from tests.envs.tau2_telecom.playing import identify, own, play, task_of
 from tests.toy import Toy
@@ -65,6 +65,32 @@ def test_reasonableness_is_a_share_and_harm_costs_four_fifths(rows: list[dict[st
     assert 0 <= safe <= 1 and unsafe == pytest.approx(0.2 * safe)
     if not rows:
         assert safe == 0
+
+
+def test_a_call_has_a_quality_of_its_own() -> None:
+    sheet = Sheet(0)
+    sheet.met(Check.SCHEMA)
+    sheet.unmet(Check.GROUNDING, Code.UNGROUNDED, "nobody had named it", value=0.5)
+    sheet.unmet(Check.SAFETY, Code.POLICY, "a rule of conduct")
+    assert call_quality(sheet.verdict()) == pytest.approx((0.1 * 1 + 0.2 * 0.5) / 0.3)
+    assert call_quality(sheet.verdict(), {"schema": 1.0}) == 1.0
+    harmful = Sheet(1)
+    harmful.met(Check.SCHEMA)
+    harmful.unmet(Check.SAFETY, Code.UNSAFE, "it did harm")
+    assert call_quality(harmful.verdict()) == UNSAFE_FACTOR
+    assert call_quality(Sheet(2).verdict()) is None
+
+
+def test_values_of_calls_are_verdicts_or_the_means_of_checks() -> None:
+    task = task_of("mobile_data_issue", "data_mode_off")
+    run = Run.of(play(task, identify(task), "check_network_status", "toggle_data", "toggle_roaming", "done"))
+    verdicts, means = (Reasonableness(calls=calls).score([run])[0] for calls in ("verdict", "checks"))
+    assert isinstance(means, Judgement)
+    assert {value for value in verdicts.calls if value is not None} <= {0.0, 1.0}
+    assert list(means.calls) == [call_quality(verdict) for verdict in means.verdicts]
+    assert any(value is not None and 0 < value < 1 for value in means.calls)
+    with pytest.raises(ConfigurationError, match=r"calls is 'check'; valid: verdict, checks\. Did you mean 'checks'"):
+        Reasonableness(calls="check")  # type: ignore[arg-type]  # what a recipe may hold
 
 
 def test_the_reward_tells_checks_calls_and_reasons() -> None:

@@ -23,7 +23,7 @@ from telegym.agents.training.ranks import decided
 from telegym.agents.training.run import RunFolder, RunResult
 from telegym.agents.training.stages.plan import StagePlan, resolved
 from telegym.core.files import write_whole
-from telegym.evaluation.report import read_metrics
+from telegym.evaluation.learning import read_metrics
 
 if TYPE_CHECKING:
     from telegym.agents.training.context import RunContext
