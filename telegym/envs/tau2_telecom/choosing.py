@@ -49,19 +49,20 @@ class Chosen(NamedTuple):
     excluded: tuple[Task, ...]
     """What is to be left out, from whatever split."""
 
-    def remaining(self, faults: Collection[str] | None = None) -> TaskSet:
+    def remaining(self, faults: Collection[str] | None = None, without: Collection[str] = ()) -> TaskSet:
         """Return the tasks without those that are to be left out.
 
         Args:
             faults: Only tasks with at least one of these faults; all by default.
+            without: Only tasks with none of these faults.
 
         Raises:
             ConfigurationError: If none is left.
         """
-        if not self.excluded and faults is None:
+        if not self.excluded and faults is None and not without:
             return self.tasks
         names = {task.id for task in self.excluded}
-        kept = self.tasks.filter(lambda task: task.id not in names and _has(task, faults))
+        kept = self.tasks.filter(lambda task: task.id not in names and _fits(task, faults, without))
         if not kept and self.tasks:
             raise ConfigurationError(
                 f"exclude and faults leave nothing of the {len(self.tasks)} tasks that were chosen"
@@ -100,9 +101,10 @@ def choose(
     return Chosen(wanted, every, _excluded(tasks, exclude))
 
 
-def _has(task: Task, faults: Collection[str] | None) -> bool:
-    own = task.labels.get("faults")
-    return faults is None or (isinstance(own, list) and not set(faults).isdisjoint(own))
+def _fits(task: Task, faults: Collection[str] | None, without: Collection[str]) -> bool:
+    labelled = task.labels.get("faults")
+    own = labelled if isinstance(labelled, list) else []
+    return (faults is None or not set(faults).isdisjoint(own)) and set(without).isdisjoint(own)
 
 
 def _split(tasks: TaskSet, name: str) -> TaskSet:

@@ -87,9 +87,10 @@ class Composition(NamedTuple):
         """Whether a fault takes the user abroad."""
         return any(name in _ROAMING for name in self.faults)
 
-    def fits(self, max_faults: int, faults: Collection[str] | None = None) -> bool:
-        """Return whether it has at most so many faults, and at least one of the given ones."""
-        return len(self.faults) <= max_faults and (faults is None or not set(faults).isdisjoint(self.faults))
+    def fits(self, max_faults: int, faults: Collection[str] | None = None, without: Collection[str] = ()) -> bool:
+        """Return whether it has at most so many faults, at least one of the given ones and none of the unwanted."""
+        wanted = faults is None or not set(faults).isdisjoint(self.faults)
+        return len(self.faults) <= max_faults and wanted and set(without).isdisjoint(self.faults)
 
 
 @lru_cache(maxsize=len(FAMILIES))

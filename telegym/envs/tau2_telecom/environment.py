@@ -62,6 +62,7 @@ class Tau2Telecom(Environment):
         seed: Decides these tasks.
         max_faults: The most faults in one of them.
         faults: Only tasks with at least one of these faults; all by default.
+        without_faults: Only tasks with none of these faults.
         ids: Published tasks that are taken, by id; all of the split by default. For source `recombined`, here as in
             `fold`, they are the tasks that lend their faults, words and world.
         fold: The part of these that is taken: `{of: 2, index: 0}` for every second one from the first on,
@@ -91,6 +92,7 @@ class Tau2Telecom(Environment):
         seed: int = 0,
         max_faults: int = MAX_FAULTS,
         faults: Sequence[str] | None = None,
+        without_faults: Sequence[str] = (),
         ids: Sequence[str] | None = None,
         fold: Mapping[str, Any] | None = None,
         exclude: Sequence[str] = (),
@@ -104,6 +106,7 @@ class Tau2Telecom(Environment):
         self.policy: Policy = _one_of("policy", policy, get_args(Policy))
         self.data, self.split, self.count, self.seed, self.max_faults = data, split, count, seed, max_faults
         self.faults = None if faults is None else checked_faults(faults)
+        self.without_faults = checked_faults(without_faults) if without_faults else ()
         self.ids, self.fold, self.exclude, self.share = ids, fold, exclude, share
         self.consecutive = consecutive
         self.user_spec = _checked_user(user)
@@ -142,6 +145,7 @@ class Tau2Telecom(Environment):
                 self.count,
                 max_faults=self.max_faults,
                 faults=self.faults,
+                without_faults=self.without_faults,
                 consecutive=self.consecutive,
             )
         chosen = choose(self._benchmark.tasks, self.split, self.ids, self.fold, self.exclude)
@@ -154,11 +158,12 @@ class Tau2Telecom(Environment):
                 count=self.count,
                 max_faults=self.max_faults,
                 faults=self.faults,
+                without_faults=self.without_faults,
                 share=self.share,
             )
         if self.share != 1.0:
             raise ConfigurationError(f"share={self.share!r} goes with source='recombined', but source is 'benchmark'")
-        return chosen.remaining(self.faults)
+        return chosen.remaining(self.faults, self.without_faults)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -174,6 +179,7 @@ class Tau2Telecom(Environment):
             "seed": self.seed,
             "max_faults": self.max_faults,
             "faults": None if self.faults is None else list(self.faults),
+            "without_faults": list(self.without_faults),
             "ids": None if self.ids is None else list(self.ids),
             "fold": None if self.fold is None else dict(self.fold),
             "exclude": list(self.exclude),

@@ -70,6 +70,7 @@ class NativeTasks(GeneratedTasks):
         max_faults: The most faults in one task.
         families: What may fail.
         faults: Only tasks with at least one of these faults; all by default.
+        without_faults: Only tasks with none of these faults.
         consecutive: Share of carriers that number customers, lines and bills one after the other, 0 to 1; the others
             draw ids at random.
 
@@ -86,6 +87,7 @@ class NativeTasks(GeneratedTasks):
         max_faults: int = MAX_FAULTS,
         families: tuple[Family, ...] = FAMILIES,
         faults: tuple[str, ...] | None = None,
+        without_faults: tuple[str, ...] = (),
         consecutive: float = 0.0,
     ) -> None:
         super().__init__(count, _KEPT_TASKS)
@@ -98,6 +100,7 @@ class NativeTasks(GeneratedTasks):
         self.max_faults = max_faults
         self.families = tuple(families)
         self.faults = faults
+        self.without_faults = without_faults
 
     def make_id(self, index: int) -> str:
         """Return the id of the task at a position."""
@@ -124,7 +127,7 @@ class NativeTasks(GeneratedTasks):
     def _draw(self, index: int) -> _Draw:
         rng = Random(f"{self.seed}/{self.split_name}/{index}")
         unseen = self.split_name == "test-compositions"
-        choices = _choices(unseen, self.max_faults, self.families, self.faults)
+        choices = _choices(unseen, self.max_faults, self.families, self.faults, self.without_faults)
         return _Draw(rng, choices.draw(rng), rng.choice(PERSONAS))
 
 
@@ -172,10 +175,16 @@ class Choices:
 
 
 @cache
-def _choices(unseen: bool, max_faults: int, families: tuple[Family, ...], faults: tuple[str, ...] | None) -> Choices:
+def _choices(
+    unseen: bool,
+    max_faults: int,
+    families: tuple[Family, ...],
+    faults: tuple[str, ...] | None,
+    without: tuple[str, ...],
+) -> Choices:
     """Return what tasks of these settings are drawn from."""
     every = (each for family in families for each in compositions(family))
-    return Choices(each for each in every if each.fits(max_faults, faults) and held_out(each) == unseen)
+    return Choices(each for each in every if each.fits(max_faults, faults, without) and held_out(each) == unseen)
 
 
 def make_task(composition: Composition, persona: Persona = "None", seed: int = 0) -> Task:

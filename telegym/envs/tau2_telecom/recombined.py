@@ -104,6 +104,7 @@ class RecombinedTasks(GeneratedTasks):
         count: How many tasks.
         max_faults: The most faults in one task.
         faults: Only tasks with at least one of these faults; all by default.
+        without_faults: Only tasks with none of these faults.
         share: Share of the remaining compositions that may occur, above 0 to 1; which ones is decided by the seed.
 
     Raises:
@@ -120,6 +121,7 @@ class RecombinedTasks(GeneratedTasks):
         count: int = 1000,
         max_faults: int = MAX_FAULTS,
         faults: Collection[str] | None = None,
+        without_faults: Collection[str] = (),
         share: float = 1.0,
     ) -> None:
         super().__init__(count, _KEPT_TASKS)
@@ -132,12 +134,15 @@ class RecombinedTasks(GeneratedTasks):
         self._families = _take_apart(tasks, state)
         self._people = _people(tasks)
         left_out = {composition_of(task) for task in excluded}
-        possible = (each for each in _possible(self._families, max_faults, faults) if each not in left_out)
+        made = _possible(self._families)
+        fitting = (each for each in made if each.fits(max_faults, faults, without_faults))
+        possible = (each for each in fitting if each not in left_out)
         self.compositions = tuple(each for each in possible if _drawn(each, seed, share))
         if not self.compositions:
             raise ConfigurationError(
                 f"no composition of at most {max_faults} faults is left: {len(tasks)} published tasks lend faults, "
-                f"{len(left_out)} compositions are left out, share is {share}, faults are {faults or 'any'}"
+                f"{len(left_out)} compositions are left out, share is {share}, faults are {faults or 'any'}, "
+                f"without {without_faults or 'none'}"
             )
         self._choices = Choices(self.compositions)
 
@@ -184,12 +189,9 @@ class RecombinedTasks(GeneratedTasks):
         return rng, self._choices.draw(rng), rng.choice(tuple(self._people))
 
 
-def _possible(
-    families: Mapping[Family, _Family], max_faults: int, faults: Collection[str] | None
-) -> Iterator[Composition]:
+def _possible(families: Mapping[Family, _Family]) -> Iterator[Composition]:
     for family, parts in families.items():
-        fitting = (each for each in compositions(family) if each.fits(max_faults, faults))
-        yield from (each for each in fitting if parts.makes(each))
+        yield from (each for each in compositions(family) if parts.makes(each))
 
 
 def _drawn(composition: Composition, seed: int, share: float) -> bool:

@@ -62,5 +62,5 @@ def test_the_shipped_chain_gives_all_that_is_published_one_folder(tmp_path: Path
         for source in published.sft.sources
         if isinstance(source, AdvisedSource) and source.environment is not None
     ]
-    assert [options.get("data") for options in given] == ["FOLDER", None, None]
+    assert [options.get("data") for options in given] == ["FOLDER", None, "FOLDER", None]
     assert given[0]["source"] == "benchmark" and given[0]["fold"] == {"of": 2, "index": 1}

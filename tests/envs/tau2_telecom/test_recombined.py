@@ -188,9 +188,11 @@ def test_only_tasks_with_a_fault(folder: str, source: Any) -> None:
     wanted = {"bad_vpn", "overdue_bill_suspension"}
     data, split = (None, "dev") if source == "native" else (folder, "all")
     environment = Tau2Telecom(source=source, data=data, split=split, faults=sorted(wanted), count=60)
+    unlike = Tau2Telecom(source=source, data=data, split=split, without_faults=sorted(wanted), count=60)
     faults = [set(cast(list[str], task.labels["faults"])) for task in environment.tasks]
     assert faults and all(wanted & each for each in faults)
     assert set.union(*faults) >= wanted
+    assert len(unlike.tasks) and not any(wanted & set(cast(list[str], each.labels["faults"])) for each in unlike.tasks)
 
 
 def test_folds_part_the_tasks(folder: str) -> None:
@@ -231,6 +233,7 @@ def test_ids_and_exclusions_of_published_tasks(folder: str) -> None:
         ({"faults": ["bad_apn"]}, "faults: no fault 'bad_apn'; valid: .*Did you mean 'bad_vpn'"),
         ({"faults": "bad_vpn"}, "faults is 'bad_vpn'; valid: a list of"),
         ({"faults": []}, "valid: a list of"),
+        ({"without_faults": "bad_vpn"}, "faults is 'bad_vpn'; valid: a list of"),
         ({"source": "recombined", "faults": ["bad_wifi_calling"]}, "faults are .'bad_wifi_calling'"),
         ({"source": "recombined", "share": 0}, "share is 0; valid: above 0"),
         ({"source": "recombined", "share": 1e-9}, "no composition .* is left"),
