@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from telegym.cli.common import JsonFlag, OptionList, console, print_json
+from telegym.cli.common import JsonFlag, OptionList, console, print_json, watched_progress
 
 
 def bench(
@@ -25,13 +25,10 @@ def bench(
     """
     import json
 
-    from rich.progress import Progress
-
     from telegym.bench import measure
     from telegym.cli.common import parse_pairs
 
-    screen = console(stderr=True)
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
+    with watched_progress() as bar:
         job = bar.add_task("…")
 
         def progress(name: str, done: int, total: int) -> None:

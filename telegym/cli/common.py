@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +17,7 @@ from telegym.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress, ProgressColumn
 
     from telegym.core.environment import Environment
     from telegym.core.task import TaskSet
@@ -36,9 +39,11 @@ __all__ = [
     "make",
     "parse_pairs",
     "print_json",
+    "progress_bar",
     "select_tasks",
     "takes",
     "takes_split",
+    "watched_progress",
 ]
 
 EXIT_OK = 0
@@ -77,6 +82,35 @@ def console(*, stderr: bool = False) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else _WIDTH_OF_FILES
     return Console(stderr=stderr, highlight=False, width=width)
+
+
+def watched_progress(*columns: ProgressColumn) -> Progress:
+    """Return bars on standard error, which are shown if a person watches.
+
+    Args:
+        *columns: What is shown of each; rich's own choice by default.
+    """
+    from rich.progress import Progress
+
+    screen = console(stderr=True)
+    return Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
+
+
+@contextmanager
+def progress_bar(title: str, total: int) -> Iterator[Callable[..., None]]:
+    """Show how many things of many are done.
+
+    Args:
+        title: What they are.
+        total: How many there are.
+
+    Yields:
+        What is told how many are done: `completed` in all, or `advance` since the last time.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+    with watched_progress(TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as bar:
+        yield partial(bar.update, bar.add_task(title, total=total))
 
 
 def print_json(value: Any) -> None:

@@ -21,7 +21,7 @@ from telegym.cli.common import (
     select_tasks,
     takes_split,
 )
-from telegym.cli.run import AgentOption, AgentOptionList, BatchSize, progress_bar
+from telegym.cli.run import AgentOption, AgentOptionList, BatchSize, episode_bar
 
 if TYPE_CHECKING:
     from telegym.evaluation.evaluate import EvaluationResult
@@ -67,7 +67,7 @@ def evaluate(
     made = make(environment, options, split=split)
     tasks = select_tasks(made, split, ids, limit)
     player = make_agent(agent, **parse_pairs(agent_options))
-    with progress_bar(len(tasks) * trials) as on_progress:
+    with episode_bar(len(tasks) * trials) as on_progress:
         result = evaluate_agent(
             made,
             player,

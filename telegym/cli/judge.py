@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from telegym.cli.common import EXIT_FOUND, JsonFlag, ToolFiles, console, make, print_json
+from telegym.cli.common import EXIT_FOUND, JsonFlag, ToolFiles, console, make, print_json, progress_bar
 
 if TYPE_CHECKING:
     from telegym.core.environment import Environment
@@ -136,8 +136,8 @@ def judged(composite: Composite, runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Return the scores of runs as JSON objects, with all their parts; a bar is shown if a person watches."""
     from telegym.rewards.roles import roles_of
 
-    with _Bar(len(runs) * len(composite.components)) as advance:
-        parts = composite.ask(runs, advance)
+    with progress_bar("scores", len(runs) * len(composite.components)) as update:
+        parts = composite.ask(runs, lambda scored: update(advance=scored))
     roles = roles_of(composite)
     return [_row(run, score, roles) for run, score in zip(runs, composite.combine(runs, parts), strict=True)]
 
@@ -206,23 +206,3 @@ def _print_summary(summary: dict[str, Any]) -> None:
         screen.print(line, markup=False)
     failed = f", {summary['failed']} failed and have no value" if summary["failed"] else ""
     screen.print(f"{summary['trajectories']} trajectories scored{failed}", markup=False)
-
-
-class _Bar:
-    """Shows a bar on standard error while runs are scored, if a person watches."""
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-
-    def __enter__(self) -> Callable[[int], None]:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        screen = console(stderr=True)
-        columns = (TextColumn("scores"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
-        self._bar.start()
-        job = self._bar.add_task("scores", total=self._total)
-        return lambda scored: self._bar.update(job, advance=scored)
-
-    def __exit__(self, *exception: object) -> None:
-        self._bar.stop()

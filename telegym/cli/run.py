@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +21,7 @@ from telegym.cli.common import (
     make,
     parse_pairs,
     print_json,
+    progress_bar,
     select_tasks,
 )
 
@@ -66,7 +69,7 @@ def run(
     made = make(environment, options, tools, split)
     tasks = select_tasks(made, split, ids, limit)
     player = make_agent(agent, **parse_pairs(agent_options))
-    with progress_bar(len(tasks) * len(seeds or [0])) as on_progress:
+    with episode_bar(len(tasks) * len(seeds or [0])) as on_progress:
         episodes = rollout(
             made,
             tasks,
@@ -118,25 +121,12 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     screen.print(f"{solved} of {len(counted)} solved{failed}")
 
 
-class progress_bar:
-    """Show a bar on standard error while episodes are played, if a person watches.
+@contextmanager
+def episode_bar(total: int) -> Iterator[OnProgress]:
+    """Show how many episodes have been played.
 
     Args:
-        total: How many episodes there are.
+        total: How many there are.
     """
-
-    def __init__(self, total: int) -> None:
-        self._total = total
-
-    def __enter__(self) -> OnProgress:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        screen = console(stderr=True)
-        columns = (TextColumn("episodes"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._bar = Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal)
-        self._bar.start()
-        job = self._bar.add_task("episodes", total=self._total)
-        return lambda progress: self._bar.update(job, completed=progress.done)
-
-    def __exit__(self, *exception: object) -> None:
-        self._bar.stop()
+    with progress_bar("episodes", total) as update:
+        yield lambda progress: update(completed=progress.done)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,7 @@ from telegym.cli.common import EXIT_INTERRUPTED, JsonFlag, console, print_json
 
 if TYPE_CHECKING:
     from telegym.agents.training.recipe import Recipe
+    from telegym.agents.training.run import RunResult
 
 
 def train(
@@ -50,15 +51,16 @@ def train(
         return
     result = train_policy(recipe, overrides or [], name, resume, runs, console(stderr=as_json))
     if as_json:
-        evaluations = {"before": result.before, "after": result.after}
-        summaries = {
-            when: {tasks: each.summary() for tasks, each in found.items()} for when, found in evaluations.items()
-        }
-        print_json(
-            {"folder": str(result.folder), "interrupted": result.interrupted, "report": result.report, **summaries}
-        )
+        print_json(_values(result))
     if result.interrupted:
         raise typer.Exit(EXIT_INTERRUPTED)
+
+
+def _values(result: RunResult) -> dict[str, Any]:
+    """Return what came of a training, as JSON values."""
+    evaluations = {"before": result.before, "after": result.after}
+    summaries = {when: {tasks: each.summary() for tasks, each in found.items()} for when, found in evaluations.items()}
+    return {"folder": str(result.folder), "interrupted": result.interrupted, "report": result.report, **summaries}
 
 
 def _show_plan(recipe: Recipe, label: str, overrides: list[str], memory: float | None, as_json: bool) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, cast
 
 import typer
 
-from telegym.cli.common import EXIT_FOUND, JsonFlag, OptionList, console, make, print_json
+from telegym.cli.common import EXIT_FOUND, JsonFlag, OptionList, console, make, print_json, watched_progress
 
 if TYPE_CHECKING:
     from telegym.envs.base_station.health import HealthReport
@@ -20,6 +22,34 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Prove parity with recorded traces, and that no cheater is rewarded.")
 _SHOWN = 10
+
+
+class _Report(Protocol):
+    @property
+    def passed(self) -> bool: ...
+
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+R = TypeVar("R", bound=_Report)
+
+
+@contextmanager
+def _counted(title: str, count: int) -> Iterator[Callable[[int, int], None]]:
+    """Show how many of many are done."""
+    with watched_progress() as bar:
+        job = bar.add_task(title, total=count)
+        yield lambda done, total: bar.update(job, completed=done, total=total)
+
+
+def _conclude(report: R, as_json: bool, show: Callable[[R], None]) -> None:
+    """Print a report; the exit code says whether something was found."""
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        show(report)
+    if not report.passed:
+        raise typer.Exit(EXIT_FOUND)
 
 
 @app.command("tau2")
@@ -38,12 +68,7 @@ def tau2(
     from telegym.envs.tau2_telecom.verify import verify_traces
 
     report = verify_traces(data, [*traces, *(more or ())])
-    if as_json:
-        print_json(report.to_dict())
-    else:
-        _print_traces(report)
-    if not report.passed:
-        raise typer.Exit(EXIT_FOUND)
+    _conclude(report, as_json, _print_traces)
 
 
 def _print_traces(report: VerificationReport) -> None:
@@ -73,26 +98,11 @@ def native(
     as_json: JsonFlag = False,
 ) -> None:
     """Generate native tasks: the oracle must solve each in strict mode, every cheater must score 0 in each."""
-    from rich.progress import Progress
-
     from telegym.envs.tau2_telecom.verification import verify_native
 
-    screen = console(stderr=True)
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        job = bar.add_task("tasks", total=count)
-        report = verify_native(count, seed, split, lambda done, total: bar.update(job, completed=done))
-    if as_json:
-        print_json(_native_values(report))
-    else:
-        _print_native(report)
-    if not report.passed:
-        raise typer.Exit(EXIT_FOUND)
-
-
-def _native_values(report: NativeReport) -> dict[str, object]:
-    from dataclasses import asdict
-
-    return {"passed": report.passed, **asdict(report)}
+    with _counted("tasks", count) as told:
+        report = verify_native(count, seed, split, told)
+    _conclude(report, as_json, _print_native)
 
 
 def _print_native(report: NativeReport) -> None:
@@ -125,13 +135,9 @@ def base_station(
 
     Prints counts, what every player got, and the first problems; the exit code is 1 if a goal is missed.
     """
-    from rich.progress import Progress
-
     from telegym.envs.base_station.verification import verify_base_station
 
-    screen = console(stderr=True)
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        job = bar.add_task("tasks", total=count)
+    with _counted("tasks", count) as told:
         report = verify_base_station(
             count,
             seed,
@@ -140,14 +146,9 @@ def base_station(
             jobs=jobs,
             language=language,
             log=log,
-            on_progress=lambda done, total: bar.update(job, completed=done),
+            on_progress=told,
         )
-    if as_json:
-        print_json(report.to_dict())
-    else:
-        _print_base_station(report)
-    if not report.passed:
-        raise typer.Exit(EXIT_FOUND)
+    _conclude(report, as_json, _print_base_station)
 
 
 def _print_base_station(report: BaseStationReport) -> None:
@@ -198,13 +199,10 @@ def rewards(
 
     Prints recall, precision and how often the code is right, by corruption; the exit code is 1 if a goal is missed.
     """
-    from rich.progress import Progress
-
     from telegym.rewards.reasonableness.verification import verify_rewards
 
-    made, screen = make(environment, options), console(stderr=True)
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        job = bar.add_task("trajectories", total=count)
+    made = make(environment, options)
+    with _counted("trajectories", count) as told:
         report = verify_rewards(
             made,
             count,
@@ -213,14 +211,9 @@ def rewards(
             kinds=kinds or (),
             counterfactual=not rules_alone,
             each=each,
-            on_progress=lambda done, total: bar.update(job, completed=done, total=total),
+            on_progress=told,
         )
-    if as_json:
-        print_json(report.to_dict())
-    else:
-        _print_rewards(report)
-    if not report.passed:
-        raise typer.Exit(EXIT_FOUND)
+    _conclude(report, as_json, _print_rewards)
 
 
 def _views(name: str) -> tuple[View, ...]:
@@ -268,20 +261,11 @@ def regions(
 
     Prints the share of healthy cells by archetype, and what is out of its band; the exit code is 1 if a goal is missed.
     """
-    from rich.progress import Progress
-
     from telegym.envs.base_station.health import check_health
 
-    screen = console(stderr=True)
-    with Progress(console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        job = bar.add_task("regions", total=count)
-        report = check_health(count, seed, lambda done, total: bar.update(job, completed=done))
-    if as_json:
-        print_json(report.to_dict())
-    else:
-        _print_health(report)
-    if not report.passed:
-        raise typer.Exit(EXIT_FOUND)
+    with _counted("regions", count) as told:
+        report = check_health(count, seed, told)
+    _conclude(report, as_json, _print_health)
 
 
 def _print_health(report: HealthReport) -> None:

@@ -392,9 +392,6 @@ def extract_facts(
     write = _is_write(network, call)
     affecting = write and _interrupts(network, call, element)
     users = _users(network, element) if affecting else 0.0
-    change = _covering(network, None, element)
-    named = arguments.get("change_request_id")
-    power = network.get(PowerSystem, f"PWR-{site[1:]}") if site else None
     return Facts(
         element_id=element,
         site_id=site,
@@ -404,24 +401,41 @@ def extract_facts(
         service_affecting=affecting,
         users=users,
         users_lost_min=users * _down_min(network, call),
-        change_valid=change is not None,
-        change_named=bool(named) or (change is not None and "change_request_id" not in _takes(call.tool)),
-        change_matches=not named or _covering(network, str(named), element) is not None,
         node_restart=_restarts_node(network, call, element),
         cells_out_pct=_cells_out_pct(network, element),
-        emergency_exempt=_emergency(network, site),
-        vip=_important(network, site),
-        on_battery=power is not None and not power_model.mains_live(power),
-        battery_pct=100.0 * power_model.state_of_charge(power, network.now) if power is not None else 100.0,
-        technician_on_structure=_on_structure(network, site),
         remote_remedy=call.tool == "dispatch_technician" and _remote_remedy(network, call, earlier, truth),
         resources_listed=any(item.tool == "list_resources" and not item.error for item in earlier),
         right_skill=_right_skill(call, truth),
-        open_dispatch=_open_dispatch(network, site),
         cause_active=_cause_active(network, call, truth),
         hides_symptom=_hides(network, call),
+        **_change_facts(network, call, element),
+        **_site_facts(network, site),
         **_parameter_facts(network, call, element),
     )
+
+
+def _change_facts(network: Network, call: LoggedCall, element: str) -> dict[str, Any]:
+    """Return whether an approved change covers an element, and whether the call names one that does."""
+    change = _covering(network, None, element)
+    named = call.arguments.get("change_request_id")
+    return {
+        "change_valid": change is not None,
+        "change_named": bool(named) or (change is not None and "change_request_id" not in _takes(call.tool)),
+        "change_matches": not named or _covering(network, str(named), element) is not None,
+    }
+
+
+def _site_facts(network: Network, site: str) -> dict[str, Any]:
+    """Return what is true of a site: whom it serves, its power, and who is there."""
+    power = network.get(PowerSystem, f"PWR-{site[1:]}") if site else None
+    return {
+        "emergency_exempt": _emergency(network, site),
+        "vip": _important(network, site),
+        "on_battery": power is not None and not power_model.mains_live(power),
+        "battery_pct": 100.0 * power_model.state_of_charge(power, network.now) if power is not None else 100.0,
+        "technician_on_structure": _on_structure(network, site),
+        "open_dispatch": _open_dispatch(network, site),
+    }
 
 
 def _in_scope(network: Network, element: str, sites: frozenset[str], elements: frozenset[str]) -> bool:

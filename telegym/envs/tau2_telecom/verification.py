@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from telegym.core.episode import Episode
 from telegym.core.messages import Message
@@ -48,6 +48,10 @@ class NativeReport:
         """Whether every task is faulted, solved by oracle and expert, and out of every cheater's reach."""
         solved = {self.faulted, self.oracle_solved, self.expert_solved, self.cheaters_failed}
         return solved == {self.tasks}
+
+    def to_dict(self) -> dict[str, object]:
+        """Return it as JSON values."""
+        return {"passed": self.passed, **asdict(self)}
 
     def note(self, problem: str) -> None:
         """Keep a problem, if it is one of the first."""

@@ -245,6 +245,14 @@ class Desk:
         """Let somebody on site go home."""
         yield from self.do("instruct_technician", work_order_id=order, action="complete_and_leave")
 
+    def escalate(self, target: str, element: str, summary: str) -> Steps[str]:
+        """Hand the case to somebody outside, and mark the ticket so; return the id of the escalation."""
+        case = yield from self.do(
+            "escalate_ticket", ticket_id=self.ticket_id, target=target, summary=summary, element_ids=[element]
+        )
+        yield from self.do("update_ticket", ticket_id=self.ticket_id, status="pending_third_party")
+        return fields(case.text).get("escalation", "")
+
     # --- locks -----------------------------------------------------------------------------------------
 
     def lock(self, cells: list[str], change: str | None) -> Steps[list[str]]:

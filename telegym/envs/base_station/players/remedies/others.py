@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from telegym.envs.base_station.players.desk import Desk, fields, rows, site_of
+from telegym.envs.base_station.players.desk import Desk, rows, site_of
 from telegym.envs.base_station.players.remedies.registry import Remedy, no_work, register
 from telegym.envs.base_station.players.steps import Steps
 
@@ -34,11 +34,8 @@ def _look_at_noise(desk: Desk, element: str) -> Steps[str]:
 
 def _emitter(desk: Desk, element: str, seen: str) -> Steps[str]:
     summary = f"{element} receives interference from outside; report and scan are attached."
-    case = yield from desk.do(
-        "escalate_ticket", ticket_id=desk.ticket_id, target="spectrum_regulator", summary=summary, element_ids=[element]
-    )
-    yield from desk.do("update_ticket", ticket_id=desk.ticket_id, status="pending_third_party")
-    yield from desk.wait_for("party_answered", fields(case.text).get("escalation", ""), 200)
+    case = yield from desk.escalate("spectrum_regulator", element, summary)
+    yield from desk.wait_for("party_answered", case, 200)
     return "monitoring_handed_over"
 
 

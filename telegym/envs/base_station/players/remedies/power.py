@@ -117,10 +117,7 @@ def _mains(desk: Desk, element: str, seen: str) -> Steps[str]:
     else:
         yield from desk.act("control_site_power", site_id=site, action="battery_saver_on")
     summary = f"{site} and its zone are without mains; please confirm and say when they are back."
-    yield from desk.do(
-        "escalate_ticket", ticket_id=desk.ticket_id, target="power_utility", summary=summary, element_ids=[element]
-    )
-    yield from desk.do("update_ticket", ticket_id=desk.ticket_id, status="pending_third_party")
+    yield from desk.escalate("power_utility", element, summary)
     if state.get("generator", "none") == "none" and state.get("mobile_inlet") == "true":
         order = yield from _bring_generator(desk, site, state)
     yield from _await_mains(desk, site)

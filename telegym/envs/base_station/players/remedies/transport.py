@@ -32,11 +32,8 @@ def _cut(desk: Desk, element: str, seen: str) -> Steps[str]:
     moved = yield from desk.act("reroute_transport", element_id=element, path="secondary")
     place = fields(test.text).get("break_at_km", "")
     summary = f"{element} is interrupted{f' at {place} km' if place else ''}; please repair."
-    case = yield from desk.do(
-        "escalate_ticket", ticket_id=desk.ticket_id, target="transport_provider", summary=summary, element_ids=[element]
-    )
-    yield from desk.do("update_ticket", ticket_id=desk.ticket_id, status="pending_third_party")
-    yield from desk.wait_for("party_restored", fields(case.text).get("escalation", ""), MAX_REPAIR_MIN)
+    case = yield from desk.escalate("transport_provider", element, summary)
+    yield from desk.wait_for("party_restored", case, MAX_REPAIR_MIN)
     if not moved.error:
         yield from desk.do("list_alarms")
         yield from desk.do("get_transport_status", element_id=element)
@@ -91,11 +88,8 @@ def _port(desk: Desk, element: str, seen: str) -> Steps[str]:
 
 def _congestion(desk: Desk, element: str, seen: str) -> Steps[str]:
     summary = f"{element} carries more than it can in busy hours; please plan more capacity."
-    case = yield from desk.do(
-        "escalate_ticket", ticket_id=desk.ticket_id, target="rf_planning", summary=summary, element_ids=[element]
-    )
-    yield from desk.do("update_ticket", ticket_id=desk.ticket_id, status="pending_third_party")
-    yield from desk.wait_for("party_answered", fields(case.text).get("escalation", ""), 600)
+    case = yield from desk.escalate("rf_planning", element, summary)
+    yield from desk.wait_for("party_answered", case, 600)
     return "monitoring_handed_over"
 
 
