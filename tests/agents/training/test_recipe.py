@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -107,3 +109,19 @@ def test_a_rewards_recipe_is_read_when_it_is_named_and_kept_whole() -> None:
 def test_a_wrong_rewards_recipe_is_refused(overrides: list[str], message: str) -> None:
     with pytest.raises(ConfigurationError, match=message):
         load_recipe("nano", overrides)
+
+
+def _over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    both = ((key, below.get(key), value) for key, value in above.items())
+    return below | {
+        key: _over(old, new) if isinstance(old, dict) and isinstance(new, dict) else new for key, old, new in both
+    }
+
+
+def test_recipes_in_the_documents_are_valid() -> None:
+    page = Path(__file__).parents[3] / "docs" / "training.md"
+    blocks = [yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", page.read_text("utf-8"), re.DOTALL)]
+    recipes = [block for block in blocks if block.keys() <= Recipe.model_fields.keys()]
+    assert len(recipes) > 5
+    for block in recipes:
+        Recipe.parse(_over(load_recipe("nano").model_dump(mode="json"), block), str(page))
