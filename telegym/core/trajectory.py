@@ -134,7 +134,7 @@ class TrajectoryWriter:
 
 def _open(path: Path, mode: Literal["a", "r"]) -> IO[str]:
     if path.suffix == ".gz":
-        return gzip.open(path, f"{mode}t", encoding="utf-8")  # type: ignore[return-value]
+        return gzip.open(path, f"{mode}t", compresslevel=6, encoding="utf-8")  # type: ignore[return-value]
     return path.open(mode, encoding="utf-8")
 
 

@@ -14,12 +14,20 @@ from telegym.rewards.guards.unmasking import HIDDEN, encoded_words, revealed
 __all__ = ["ForgedRoles", "HiddenText", "JudgeOrders", "VerdictEcho", "patterns"]
 
 
+class _Expressions(tuple[re.Pattern[str], ...]):
+    """Expressions that are told from others by identity: to compare them all would take longer than to look."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+    __eq__ = object.__eq__
+
+
 @lru_cache(maxsize=64)
 def patterns(name: str, *parts: str) -> tuple[re.Pattern[str], ...]:
     """Return compiled expressions of `patterns.yaml`: of the named parts of an entry, or all of it."""
     entry = data("patterns.yaml")[name]
     lists = [entry] if isinstance(entry, list) else [entry[part] for part in parts or entry]
-    return tuple(re.compile(text, re.IGNORECASE) for texts in lists for text in texts)
+    return _Expressions(re.compile(text, re.IGNORECASE) for texts in lists for text in texts)
 
 
 @lru_cache(maxsize=8)
@@ -27,6 +35,12 @@ def _hints(name: str) -> tuple[str, ...]:
     """Return letters of which each find has some: a look at them spares most texts the expressions."""
     found: list[str] = data("patterns.yaml")["hints"].get(name, [])
     return tuple(found)
+
+
+@lru_cache(maxsize=4096)
+def _silent(expressions: tuple[re.Pattern[str], ...], text: str) -> bool:
+    """Return whether nothing is found in a text. The same answers of tools come again and again in rollouts."""
+    return not any(expression.search(text) for expression in expressions)
 
 
 def _first(expressions: Iterable[re.Pattern[str]], text: str, asked: str = "") -> str | None:
@@ -81,10 +95,11 @@ class _Marks(Guard):
         hints = _hints(entry or self.name)
         for text in texts:
             plain = text.casefold()
-            if not text.isascii() or not hints or any(hint in plain for hint in hints):
-                found = _first(expressions, text, asked)
-                if found is not None:
-                    return found
+            if text.isascii() and hints and not any(hint in plain for hint in hints):
+                continue
+            found = None if _silent(expressions, text) else _first(expressions, text, asked)
+            if found is not None:
+                return found
         return None
 
 
